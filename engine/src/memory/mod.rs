@@ -1,0 +1,5 @@
+//! Buffers, made once at start and bounded in bytes.
+
+mod pool;
+
+pub use pool::{Buffer, Pool};

@@ -1,0 +1,3 @@
+//! Kafka's bytes and rules. No I/O, no clock, no threads: state machines take bytes, events and the
+//! time, and return effects.
+#![warn(missing_docs)]
