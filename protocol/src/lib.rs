@@ -1,3 +1,4 @@
 //! Kafka's bytes and rules. No I/O, no clock, no threads: state machines take bytes, events and the
 //! time, and return effects.
 #![warn(missing_docs)]
+pub mod records;
