@@ -1,0 +1,386 @@
+//! Files: from the page cache at once, or else on one helper thread.
+
+use std::collections::VecDeque;
+use std::io::IoSliceMut;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use rustix::io::{Errno, ReadWriteFlags};
+
+use crate::io::slab::Slab;
+use crate::io::{Completion, DESCRIPTORS_MAX, FileId, OPERATIONS_MAX, Returned, Token, Waker};
+use crate::memory::Buffer;
+
+#[derive(Debug)]
+pub(super) struct Files {
+    files: Slab<File>,
+    /// Started by the first operation that needs it.
+    helper: Option<Helper>,
+    /// Operations at the helper. While there are none, nothing is locked.
+    under_way: usize,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct File {
+    /// Shared with the operations under way; the last of them closes it.
+    descriptor: Arc<OwnedFd>,
+    /// Whether reads that do not wait are worth a try: not every file system has them.
+    reads_at_once: bool,
+}
+
+impl Files {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self {
+            files: Slab::new(DESCRIPTORS_MAX),
+            helper: None,
+            under_way: 0,
+            waker,
+        }
+    }
+
+    pub(super) fn add(&mut self, file: OwnedFd) -> FileId {
+        let descriptor = Arc::new(file);
+        FileId(self.files.insert(File {
+            descriptor,
+            reads_at_once: true,
+        }))
+    }
+
+    pub(super) fn remove(&mut self, file: FileId) {
+        drop(self.files.remove(file.0).expect("a file is removed once"));
+    }
+
+    /// Completes at once if the page cache has what is asked for.
+    pub(super) fn read(
+        &mut self,
+        file: FileId,
+        position: u64,
+        mut buffer: Buffer,
+        range: Range<usize>,
+        token: Token,
+        calls: &mut u64,
+    ) -> Option<Completion> {
+        let entry = self
+            .files
+            .get_mut(file.0)
+            .expect("a file is not used after it was removed");
+        let mut filled = 0;
+        while entry.reads_at_once && filled < range.len() {
+            *calls += 1;
+            let rest = &mut buffer[range.start + filled..range.end];
+            match read_at_once(&entry.descriptor, rest, position + filled as u64) {
+                Ok(0) => {
+                    let buffers = Returned::Buffer(buffer);
+                    return Some(Completion {
+                        token,
+                        result: Ok(filled),
+                        buffers,
+                    });
+                }
+                Ok(count) => filled += count,
+                Err(Errno::OPNOTSUPP) => entry.reads_at_once = false,
+                // Not cached, or an error that the helper will meet again.
+                Err(_) => break,
+            }
+        }
+        if filled == range.len() {
+            let buffers = Returned::Buffer(buffer);
+            return Some(Completion {
+                token,
+                result: Ok(filled),
+                buffers,
+            });
+        }
+        self.hand_over(
+            file,
+            token,
+            Action::Read {
+                position,
+                buffer,
+                range,
+                filled,
+            },
+        );
+        None
+    }
+
+    pub(super) fn write(
+        &mut self,
+        file: FileId,
+        position: u64,
+        buffer: Buffer,
+        range: Range<usize>,
+        token: Token,
+    ) {
+        self.hand_over(
+            file,
+            token,
+            Action::Write {
+                position,
+                buffer,
+                range,
+            },
+        );
+    }
+
+    pub(super) fn sync(&mut self, file: FileId, token: Token) {
+        self.hand_over(file, token, Action::Sync);
+    }
+
+    /// Takes what the helper has finished; says how many system calls that took.
+    pub(super) fn collect(&mut self, done: &mut Vec<Completion>) -> u64 {
+        if self.under_way == 0 {
+            return 0;
+        }
+        let helper = self
+            .helper
+            .as_ref()
+            .expect("operations are under way at the helper");
+        let mut queues = helper.shared.lock();
+        self.under_way -= queues.finished.len();
+        done.extend(
+            queues
+                .finished
+                .drain(..)
+                .map(|finished| finished.completion),
+        );
+        std::mem::take(&mut queues.calls)
+    }
+
+    fn hand_over(&mut self, file: FileId, token: Token, action: Action) {
+        assert!(
+            self.under_way < OPERATIONS_MAX,
+            "the caller bounds what it has under way"
+        );
+        let entry = self
+            .files
+            .get(file.0)
+            .expect("a file is not used after it was removed");
+        let descriptor = Arc::clone(&entry.descriptor);
+        let helper = self
+            .helper
+            .get_or_insert_with(|| Helper::start(self.waker.clone()));
+        helper.shared.lock().jobs.push_back(Job {
+            descriptor,
+            token,
+            action,
+        });
+        helper.shared.changed.notify_all();
+        self.under_way += 1;
+    }
+}
+
+#[derive(Debug)]
+struct Job {
+    descriptor: Arc<OwnedFd>,
+    token: Token,
+    action: Action,
+}
+
+#[derive(Debug)]
+enum Action {
+    Read {
+        position: u64,
+        buffer: Buffer,
+        range: Range<usize>,
+        filled: usize,
+    },
+    Write {
+        position: u64,
+        buffer: Buffer,
+        range: Range<usize>,
+    },
+    Sync,
+}
+
+#[derive(Debug)]
+struct Finished {
+    completion: Completion,
+    /// Goes back with it, so that the file is closed on the thread that owns it.
+    _descriptor: Arc<OwnedFd>,
+}
+
+/// The thread that may wait for a disk.
+#[derive(Debug)]
+struct Helper {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    queues: Mutex<Queues>,
+    /// A job came, or the end was asked for, or the thread has ended.
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queues {
+    jobs: VecDeque<Job>,
+    finished: Vec<Finished>,
+    calls: u64,
+    /// The owner is gone; what has not been begun is dropped.
+    closing: bool,
+    ended: bool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queues> {
+        self.queues
+            .lock()
+            .expect("neither side panics while it holds the lock")
+    }
+}
+
+impl Helper {
+    fn start(waker: Waker) -> Self {
+        let shared = Arc::new(Shared::default());
+        let theirs = Arc::clone(&shared);
+        let thread = Builder::new()
+            .name("ringmain-files".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || run(&theirs, &waker))
+            .expect("a thread for files can be started");
+        Self {
+            shared,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Helper {
+    /// Waits for the operation under way, so that its buffer and file are nobody's when we are gone.
+    /// A disk that does not answer is not waited for: the thread keeps what it uses.
+    fn drop(&mut self) {
+        let mut queues = self.shared.lock();
+        queues.closing = true;
+        queues.jobs.clear();
+        self.shared.changed.notify_all();
+        let (queues, _) = self
+            .shared
+            .changed
+            .wait_timeout_while(queues, END_TIMEOUT, |queues| !queues.ended)
+            .expect("neither side panics while it holds the lock");
+        let ended = queues.ended;
+        drop(queues);
+        match self.thread.take() {
+            Some(thread) if ended => thread.join().expect("the thread for files does not panic"),
+            _ => tracing::error!("a file operation did not end within {END_TIMEOUT:?}"),
+        }
+    }
+}
+
+fn run(shared: &Shared, waker: &Waker) {
+    let mut queues = shared.lock();
+    loop {
+        if queues.closing {
+            queues.ended = true;
+            shared.changed.notify_all();
+            return;
+        }
+        let Some(job) = queues.jobs.pop_front() else {
+            queues = shared
+                .changed
+                .wait(queues)
+                .expect("neither side panics with the lock");
+            continue;
+        };
+        drop(queues);
+        let mut calls = 0;
+        let finished = carry_out(job, &mut calls);
+        queues = shared.lock();
+        queues.calls += calls;
+        queues.finished.push(finished);
+        waker.files_done();
+    }
+}
+
+fn carry_out(job: Job, calls: &mut u64) -> Finished {
+    let Job {
+        descriptor,
+        token,
+        action,
+    } = job;
+    let (result, buffers) = match action {
+        Action::Read {
+            position,
+            mut buffer,
+            range,
+            filled,
+        } => {
+            let rest = &mut buffer[range.start + filled..range.end];
+            let result = read_waiting(&descriptor, rest, position + filled as u64, calls);
+            (result.map(|count| filled + count), Returned::Buffer(buffer))
+        }
+        Action::Write {
+            position,
+            buffer,
+            range,
+        } => {
+            let result = write_all(&descriptor, &buffer[range], position, calls);
+            (result, Returned::Buffer(buffer))
+        }
+        Action::Sync => (
+            until_done(calls, || rustix::fs::fdatasync(&descriptor)).map(|()| 0),
+            Returned::None,
+        ),
+    };
+    let completion = Completion {
+        token,
+        result: result.map_err(Into::into),
+        buffers,
+    };
+    Finished {
+        completion,
+        _descriptor: descriptor,
+    }
+}
+
+fn read_at_once(file: &OwnedFd, bytes: &mut [u8], position: u64) -> Result<usize, Errno> {
+    let mut slices = [IoSliceMut::new(bytes)];
+    rustix::io::preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT)
+}
+
+fn read_waiting(
+    file: &OwnedFd,
+    bytes: &mut [u8],
+    position: u64,
+    calls: &mut u64,
+) -> Result<usize, Errno> {
+    until_done(calls, || rustix::io::pread(file, &mut *bytes, position))
+}
+
+fn write_all(file: &OwnedFd, bytes: &[u8], position: u64, calls: &mut u64) -> Result<usize, Errno> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let rest = &bytes[written..];
+        match until_done(calls, || {
+            rustix::io::pwrite(file, rest, position + written as u64)
+        })? {
+            0 => return Err(Errno::IO),
+            count => written += count,
+        }
+    }
+    Ok(written)
+}
+
+/// Repeats a call that a signal interrupted.
+fn until_done<T>(calls: &mut u64, mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        *calls += 1;
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// The thread's frames are small; what it reads and writes is in the caller's buffers.
+const STACK_BYTES: usize = 64 << 10;
+
+/// How long the end waits for an operation that a disk holds up.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
