@@ -1,1 +1,3 @@
-//! placeholder
+//! The outside world: what feeds the engine and what it feeds, and how it is configured.
+
+pub mod config;

@@ -1,0 +1,3 @@
+//! How connectors, workers and the loader are configured.
+
+pub mod properties;
