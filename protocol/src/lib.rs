@@ -2,3 +2,4 @@
 //! time, and return effects.
 #![warn(missing_docs)]
 pub mod records;
+pub mod partitioner;
