@@ -18,6 +18,15 @@
 
 mod scalar;
 
+#[cfg(target_arch = "x86_64")]
+mod simd;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use super::varint::unsigned_bytes;
 
 /// The most bytes of a record before its value: three numbers of five bytes, three of one.
@@ -39,7 +48,7 @@ pub enum Level {
 impl Level {
     /// The best that this processor can do.
     pub fn detect() -> Self {
-        Self::Scalar
+        Self::available().last().unwrap_or(Self::Scalar)
     }
 
     /// Everything that this processor can do, the plainest first.
@@ -53,6 +62,11 @@ impl Level {
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::is_available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::is_available(),
+            #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
     }
@@ -157,9 +171,13 @@ impl Framer {
         };
         let mut progress = Progress::default();
         let stop = match self.level {
-            Level::Scalar | Level::Avx2 | Level::Avx512 => {
-                scalar::frame(&work, output, &mut progress)
-            }
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a framer has a level only after `Level::is_available` said yes to it.
+            Level::Avx2 => unsafe { avx2::frame(&work, output, &mut progress) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: the same.
+            Level::Avx512 => unsafe { avx512::frame(&work, output, &mut progress) },
+            _ => scalar::frame(&work, output, &mut progress),
         };
         let Progress {
             read,
