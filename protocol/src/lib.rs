@@ -1,5 +1,10 @@
 //! Kafka's bytes and rules. No I/O, no clock, no threads: state machines take bytes, events and the
 //! time, and return effects.
 #![warn(missing_docs)]
+
+pub mod error_code;
+pub mod frame;
+pub mod hot;
+pub mod client;
 pub mod records;
 pub mod partitioner;

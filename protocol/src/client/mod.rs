@@ -1,0 +1,2 @@
+//! The client's rules as state machines without I/O or clock: each takes bytes, events and the time and
+//! returns effects; the engine drives them over its rings, tests over a virtual clock.
