@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
+use super::uring::{Uring, UringError};
 use super::{Io, Poll};
 
 /// What the user asked for: `--io auto|uring|uring:basic|poll`.
@@ -34,7 +35,10 @@ pub struct Chosen {
 pub enum IoSetupError {
     /// The event loop of the fallback could not be made.
     #[error("cannot set up polling: {0}")]
-    Poll(#[source] io::Error),
+    Poll(#[from] io::Error),
+    /// io_uring was asked for and cannot be had.
+    #[error("{0}; --io poll does without")]
+    Uring(#[from] UringError),
 }
 
 /// Not a value of `--io`.
@@ -74,7 +78,28 @@ impl fmt::Display for Chosen {
 }
 
 pub(super) fn make(choice: Choice) -> Result<(Io, Chosen), IoSetupError> {
-    let poll = Poll::new().map_err(IoSetupError::Poll)?;
-    let why = format!("asked for: {choice}");
-    Ok((Io::Poll(Box::new(poll)), Chosen { body: "poll", why }))
+    match choice {
+        Choice::Auto => match Uring::new(false) {
+            Ok(uring) => Ok(with_uring(uring, "the best that this kernel has")),
+            Err(error) => Ok(with_poll(Poll::new()?, error.to_string())),
+        },
+        Choice::Uring => Ok(with_uring(Uring::new(false)?, "asked for")),
+        Choice::UringBasic => Ok(with_uring(Uring::new(true)?, "asked for")),
+        Choice::Poll => Ok(with_poll(Poll::new()?, "asked for".to_owned())),
+    }
+}
+
+fn with_uring(uring: Uring, reason: &str) -> (Io, Chosen) {
+    let features = uring.features();
+    let body = if features.is_basic() {
+        "uring:basic"
+    } else {
+        "uring"
+    };
+    let why = format!("{reason}: {features}");
+    (Io::Uring(Box::new(uring)), Chosen { body, why })
+}
+
+fn with_poll(poll: Poll, why: String) -> (Io, Chosen) {
+    (Io::Poll(Box::new(poll)), Chosen { body: "poll", why })
 }

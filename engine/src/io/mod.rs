@@ -25,6 +25,7 @@ mod payload;
 mod poll;
 mod slab;
 mod socket;
+mod uring;
 mod waker;
 
 use std::io;
@@ -37,6 +38,7 @@ use crate::memory::Buffer;
 
 pub use choice::{Choice, Chosen, IoSetupError, UnknownChoice};
 pub use poll::Poll;
+pub use uring::{Uring, UringError};
 pub use waker::Waker;
 
 /// Operations that one [`Io`] may have under way at a time.
@@ -133,6 +135,8 @@ pub struct Counters {
 /// Files and sockets of one thread, driven by one of the bodies.
 #[derive(Debug)]
 pub enum Io {
+    /// Over io_uring.
+    Uring(Box<Uring>),
     /// Over mio, with a helper thread for files.
     Poll(Box<Poll>),
 }
@@ -141,6 +145,7 @@ pub enum Io {
 macro_rules! each {
     ($io:expr, $body:ident => $call:expr) => {
         match $io {
+            Io::Uring($body) => $call,
             Io::Poll($body) => $call,
         }
     };

@@ -150,7 +150,9 @@ impl Sockets {
         let socket = self.0.remove(id.0).expect("a socket is closed once");
         if let Some(descriptor) = &socket.descriptor {
             // Neither can fail in a way that matters: the descriptor is closed right after.
-            registry.deregister(&mut SourceFd(&descriptor.as_raw_fd())).ok();
+            registry
+                .deregister(&mut SourceFd(&descriptor.as_raw_fd()))
+                .ok();
             rustix::net::shutdown(descriptor, Shutdown::Both).ok();
         }
         let ended = |token, buffers| Completion {
