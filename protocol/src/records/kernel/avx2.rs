@@ -18,8 +18,13 @@ pub(super) fn is_available() -> bool {
 /// Frames until a reason to stop is met.
 #[target_feature(enable = "avx2,bmi1,bmi2")]
 pub(super) fn frame(work: &Work<'_>, output: &mut [u8], progress: &mut Progress) -> Stop {
-    // SAFETY: this function enables what `Halves` needs.
-    unsafe { simd::frame::<Halves>(work, output, progress) }
+    if work.strip_cr {
+        // SAFETY: this function enables what `Halves` needs.
+        unsafe { simd::frame::<Halves, true>(work, output, progress) }
+    } else {
+        // SAFETY: the same.
+        unsafe { simd::frame::<Halves, false>(work, output, progress) }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -18,8 +18,13 @@ pub(super) fn is_available() -> bool {
 /// Frames until a reason to stop is met.
 #[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2")]
 pub(super) fn frame(work: &Work<'_>, output: &mut [u8], progress: &mut Progress) -> Stop {
-    // SAFETY: this function enables what `Whole` needs.
-    unsafe { simd::frame::<Whole>(work, output, progress) }
+    if work.strip_cr {
+        // SAFETY: this function enables what `Whole` needs.
+        unsafe { simd::frame::<Whole, true>(work, output, progress) }
+    } else {
+        // SAFETY: the same.
+        unsafe { simd::frame::<Whole, false>(work, output, progress) }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -61,7 +61,7 @@ pub(super) trait Block: Copy {
 ///
 /// The processor has the instructions of `B`. To be inlined into a function that enables them.
 #[inline(always)]
-pub(super) unsafe fn frame<B: Block>(
+pub(super) unsafe fn frame<B: Block, const STRIP: bool>(
     work: &Work<'_>,
     output: &mut [u8],
     progress: &mut Progress,
@@ -70,13 +70,13 @@ pub(super) unsafe fn frame<B: Block>(
         let delta = work.first_delta.wrapping_add(progress.records);
         let searched = if delta < 1 << 6 {
             // SAFETY: the caller vouches for `B`.
-            unsafe { run::<B, 1>(work, output, progress) }
+            unsafe { run::<B, STRIP, 1>(work, output, progress) }
         } else if delta < 1 << 13 {
             // SAFETY: the caller vouches for `B`.
-            unsafe { run::<B, 2>(work, output, progress) }
+            unsafe { run::<B, STRIP, 2>(work, output, progress) }
         } else if delta < 1 << 20 {
             // SAFETY: the caller vouches for `B`.
-            unsafe { run::<B, 3>(work, output, progress) }
+            unsafe { run::<B, STRIP, 3>(work, output, progress) }
         } else {
             0
         };
@@ -93,74 +93,107 @@ pub(super) unsafe fn frame<B: Block>(
 ///
 /// The processor has the instructions of `B`.
 #[inline(always)]
-unsafe fn run<B: Block, const DELTA: usize>(
+unsafe fn run<B: Block, const STRIP: bool, const DELTA: usize>(
     work: &Work<'_>,
     output: &mut [u8],
     progress: &mut Progress,
 ) -> usize {
-    let Some(read_end) = work.input.len().checked_sub(SLACK - 1) else {
+    let Some(reads) = work.input.len().checked_sub(SLACK - 1) else {
         return 0;
     };
-    let Some(written_end) = output.len().checked_sub(PREFIX + SLACK - 1) else {
+    let Some(writes) = output.len().checked_sub(PREFIX + SLACK - 1) else {
         return 0;
     };
-    let read_end = read_end.min(work.begin_end);
-    let deltas_end = (1 << (7 * DELTA - 1)).min(work.first_delta + work.records_max);
+    let Some(rooms) = Rooms::new(work.input, output) else {
+        return 0;
+    };
+    let input = work.input.as_ptr();
+    let output = output.as_mut_ptr();
+    let line_end = input.wrapping_add(reads.min(work.begin_end));
+    let record_end = output.wrapping_add(writes);
+    let delta_end = (1 << (7 * DELTA - 1)).min(work.first_delta + work.records_max);
 
     // SAFETY: the caller vouches for `B`.
     let needle = unsafe { B::needle(work.delimiter) };
-    let Progress {
-        mut read,
-        mut written,
-        records,
-    } = *progress;
-    let mut delta = work.first_delta + records;
+    let mut line = input.wrapping_add(progress.read);
+    let mut record = output.wrapping_add(progress.written);
+    let mut delta = work.first_delta + progress.records;
+    let mut fields = first_fields::<DELTA>(delta);
     let mut searched = 0;
-    // Invariant: below these ends, SLACK bytes of input can be read at `read`, and PREFIX + SLACK
-    // bytes of output can be written at `written`.
-    while read < read_end && written < written_end && delta < deltas_end {
-        let line = work.input.as_ptr().wrapping_add(read);
-        let record = output.as_mut_ptr().wrapping_add(written);
-        // SAFETY: 64 ≤ SLACK bytes can be read at `read`, by the loop's invariant.
+    // Invariant: below these ends, SLACK bytes of input can be read at `line`, and PREFIX + SLACK
+    // bytes of output can be written at `record`.
+    while line < line_end && record < record_end && delta < delta_end {
+        // SAFETY: 64 ≤ SLACK bytes can be read at `line`, by the loop's invariant.
         let block = unsafe { B::load(line) };
         // SAFETY: the caller vouches for `B`.
         let ends = unsafe { block.matches(needle) };
+        let taken;
+        let record_bytes;
         if ends != 0 {
-            let taken = ends.trailing_zeros() as usize;
-            let length = without_cr(work, read, taken);
-            // SAFETY: PREFIX + SLACK bytes can be written at `written`, by the loop's invariant,
+            taken = ends.trailing_zeros() as usize;
+            // SAFETY: the line's bytes are among those that were just loaded.
+            let length = unsafe { without_cr::<STRIP>(line, taken) };
+            // SAFETY: PREFIX + SLACK bytes can be written at `record`, by the loop's invariant,
             // and the line is shorter than a block.
-            written += unsafe { put_short::<B, DELTA>(record, block, delta, length) };
-            read += taken + 1;
+            record_bytes = unsafe { put_short::<B, DELTA>(record, block, fields, length) };
         } else {
             let value = record.wrapping_add(7 + DELTA);
-            let rooms = [work.input.len() - read, output.len() - written];
             // SAFETY: the loop's invariant is what is asked for.
-            let found = unsafe { copy_to_end(line, block, value, needle, rooms) };
-            let taken = match found {
-                Ok(taken) => taken,
+            match unsafe { copy_to_end(line, block, value, needle, &rooms) } {
+                Ok(found) => taken = found,
                 Err(without_end) => {
                     searched = without_end;
                     break;
                 }
-            };
-            let length = without_cr(work, read, taken);
-            if length < BLOCK {
+            }
+            // SAFETY: the line's bytes were loaded.
+            let length = unsafe { without_cr::<STRIP>(line, taken) };
+            if STRIP && length < BLOCK {
                 break;
             }
             // SAFETY: the line's last block, which ends behind the line and so behind the record's
             // last byte, was stored within the output, and the prefix stands in front of it.
-            written += unsafe { put_around::<DELTA>(record, delta, length) };
-            read += taken + 1;
+            record_bytes = unsafe { put_around::<DELTA>(record, fields, length) };
         }
-        delta += 1;
+        record = record.wrapping_add(record_bytes);
+        line = line.wrapping_add(taken).wrapping_add(1);
+        delta = delta.wrapping_add(1);
+        fields = next_fields::<DELTA>(fields);
     }
     *progress = Progress {
-        read,
-        written,
+        read: line.addr() - input.addr(),
+        written: record.addr() - output.addr(),
         records: delta - work.first_delta,
     };
     searched
+}
+
+/// The ends of what may be touched.
+struct Rooms {
+    /// The last place in the input where a block begins.
+    input: *const u8,
+    /// The last place in the output where a block begins.
+    output: *const u8,
+}
+
+impl Rooms {
+    fn new(input: &[u8], output: &[u8]) -> Option<Self> {
+        let inputs = input.len().checked_sub(BLOCK)?;
+        let outputs = output.len().checked_sub(BLOCK)?;
+        let output = output.as_ptr().wrapping_add(outputs);
+        Some(Self {
+            input: input.as_ptr().wrapping_add(inputs),
+            output,
+        })
+    }
+
+    /// Where in the line, or in the value that it becomes, the last block may begin.
+    #[cold]
+    fn last_block(&self, line: *const u8, value: *const u8) -> usize {
+        let reads = self.input.addr().saturating_sub(line.addr());
+        let writes = self.output.addr().saturating_sub(value.addr());
+        LAST_BLOCK.min(reads).min(writes)
+    }
 }
 
 /// Copies block after block from `line` to `value`, of which `first` has been looked at, up to the
@@ -169,48 +202,52 @@ unsafe fn run<B: Block, const DELTA: usize>(
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `B`. At `line`, `rooms[0]` ≥ SLACK bytes can be read. At
-/// PREFIX bytes or less in front of `value`, `rooms[1]` ≥ PREFIX + SLACK bytes can be written.
+/// The processor has the instructions of `B`. SLACK bytes can be read at `line` and written at
+/// `value`, and `rooms` are those of the slices they point into.
 #[inline(always)]
 unsafe fn copy_to_end<B: Block>(
     line: *const u8,
     first: B,
     value: *mut u8,
     needle: B::Needle,
-    rooms: [usize; 2],
+    rooms: &Rooms,
 ) -> Result<usize, usize> {
-    // SAFETY: PREFIX + 64 bytes can be written at PREFIX bytes or less in front of `value`.
+    // SAFETY: 64 ≤ SLACK bytes can be written at `value`.
     unsafe { first.store(value) };
     let mut at = BLOCK;
     // Where the last block may begin as far as is known without looking.
     let mut last = SLACK - BLOCK;
     loop {
         if at > last {
-            last = LAST_BLOCK
-                .min(rooms[0] - BLOCK)
-                .min(rooms[1] - PREFIX - BLOCK);
+            last = rooms.last_block(line, value);
             if at > last {
                 return Err(at);
             }
         }
-        // SAFETY: `at` ≤ `last`, and the 64 bytes at `last` lie within what can be read.
+        // SAFETY: `at` ≤ `last`, and 64 bytes can be read at `last`.
         let block = unsafe { B::load(line.wrapping_add(at)) };
-        // SAFETY: `at` ≤ `last`, and the 64 bytes at `last` lie within what can be written.
+        // SAFETY: `at` ≤ `last`, and 64 bytes can be written at `last`.
         unsafe { block.store(value.wrapping_add(at)) };
         // SAFETY: the caller vouches for `B`.
         let ends = unsafe { block.matches(needle) };
         if ends != 0 {
             return Ok(at + ends.trailing_zeros() as usize);
         }
-        at += BLOCK;
+        at = at.wrapping_add(BLOCK);
     }
 }
 
 /// The line's length without the carriage return that is to be dropped.
+///
+/// # Safety
+///
+/// `length` bytes can be read at `line`.
 #[inline(always)]
-fn without_cr(work: &Work<'_>, read: usize, length: usize) -> usize {
-    if work.strip_cr && length > 0 && work.input[read + length - 1] == b'\r' {
-        return length - 1;
+unsafe fn without_cr<const STRIP: bool>(line: *const u8, length: usize) -> usize {
+    if STRIP && length > 0 {
+        // SAFETY: this is the last of the line's bytes.
+        let last = unsafe { line.wrapping_add(length - 1).read() };
+        return length - usize::from(last == b'\r');
     }
     length
 }
@@ -224,28 +261,28 @@ fn without_cr(work: &Work<'_>, read: usize, length: usize) -> usize {
 unsafe fn put_short<B: Block, const DELTA: usize>(
     record: *mut u8,
     block: B,
-    delta: u32,
+    fields: u64,
     length: usize,
 ) -> usize {
-    let body = 5 + DELTA + length;
-    let fields = delta_fields::<DELTA>(delta) | (2 * length as u64) << (24 + 8 * DELTA);
+    let body = length.wrapping_add(5 + DELTA);
+    let fields = fields | ((length as u64) << (25 + 8 * DELTA));
     let length_bytes = if body < 64 {
         // SAFETY: 8 bytes can be written at `record`: 5 + DELTA ≤ 8 of them are used.
-        unsafe { put(record, (fields << 8) | (2 * body as u64)) };
+        unsafe { put(record, (fields << 8) | ((body as u64) << 1)) };
         1
     } else {
         // SAFETY: 2 bytes can be written at `record`.
-        unsafe { put(record, two_bytes(2 * body as u64) as u16) };
+        unsafe { put(record, two_bytes_doubled(body) as u16) };
         // SAFETY: 8 more can be written behind them.
         unsafe { put(record.wrapping_add(2), fields) };
         2
     };
     // SAFETY: the prefix is shorter than PREFIX, so 64 bytes can be written behind it.
     unsafe { block.store(record.wrapping_add(length_bytes + 4 + DELTA)) };
-    let last = length_bytes + body - 1;
+    let bytes = body.wrapping_add(length_bytes);
     // SAFETY: the line is shorter than the block that was just stored, so a byte is free behind it.
-    unsafe { put(record.wrapping_add(last), 0_u8) };
-    last + 1
+    unsafe { put(record.wrapping_add(bytes).wrapping_sub(1), 0_u8) };
+    bytes
 }
 
 /// Writes what stands around a value of 64 bytes or more, and returns the record's bytes.
@@ -254,11 +291,10 @@ unsafe fn put_short<B: Block, const DELTA: usize>(
 ///
 /// 8 + DELTA + `length` bytes can be written at `record`; the record takes less than 2^13.
 #[inline(always)]
-unsafe fn put_around<const DELTA: usize>(record: *mut u8, delta: u32, length: usize) -> usize {
-    let body = 6 + DELTA + length;
-    let length_bytes = two_bytes(2 * body as u64);
-    let value_length = two_bytes(2 * length as u64) << (24 + 8 * DELTA);
-    let fields = delta_fields::<DELTA>(delta) | value_length;
+unsafe fn put_around<const DELTA: usize>(record: *mut u8, fields: u64, length: usize) -> usize {
+    let body = length.wrapping_add(6 + DELTA);
+    let length_bytes = two_bytes_doubled(body);
+    let fields = fields | (two_bytes_doubled(length) << (24 + 8 * DELTA));
     // The prefix has 7 + DELTA bytes, and the value is there already: its last 8 bytes are written
     // as one, the 0, 1 or 2 in front of them before.
     let last_eight = (length_bytes >> (8 * (DELTA - 1))) | (fields << (8 * (3 - DELTA)));
@@ -269,34 +305,46 @@ unsafe fn put_around<const DELTA: usize>(record: *mut u8, delta: u32, length: us
     // SAFETY: 7 + DELTA bytes can be written at `record`, and these are the last 8 of them.
     unsafe { put(record.wrapping_add(DELTA - 1), last_eight) };
     // SAFETY: this is the record's last byte: 7 + DELTA + `length` of its bytes stand before it.
-    unsafe { put(record.wrapping_add(1 + body), 0_u8) };
-    2 + body
+    unsafe { put(record.wrapping_add(body).wrapping_add(1), 0_u8) };
+    body.wrapping_add(2)
 }
 
-/// Attributes, timestamp delta, offset delta, no key: what stands between the two lengths.
+/// What stands between the two lengths, the lowest byte first: attributes, timestamp delta, offset
+/// delta, no key.
 #[inline(always)]
-fn delta_fields<const DELTA: usize>(delta: u32) -> u64 {
-    let zigzag = 2 * u64::from(delta);
-    let varint = match DELTA {
-        1 => zigzag,
-        2 => two_bytes(zigzag),
-        _ => three_bytes(zigzag),
-    };
-    (varint << 16) | (1 << (16 + 8 * DELTA))
+fn first_fields<const DELTA: usize>(delta: u32) -> u64 {
+    let mut rest = 2 * u64::from(delta);
+    let mut fields = 1 << (16 + 8 * DELTA);
+    for index in 0..DELTA {
+        fields |= (rest & 0x7f) << (16 + 8 * index);
+        rest >>= 7;
+    }
+    fields | continues::<DELTA>()
 }
 
-/// The varint of a number of 8 to 14 bits, lowest byte first.
+/// The same for the next record. The offset delta, doubled, grows by two; where seven bits run
+/// over, the bit that says that more bytes follow carries the one on to the next byte, and is set
+/// again.
 #[inline(always)]
-fn two_bytes(value: u64) -> u64 {
+fn next_fields<const DELTA: usize>(fields: u64) -> u64 {
+    fields.wrapping_add(2 << 16) | continues::<DELTA>()
+}
+
+/// The bits that say that more bytes of the offset delta follow.
+const fn continues<const DELTA: usize>() -> u64 {
+    match DELTA {
+        1 => 0,
+        2 => 0x80 << 16,
+        _ => 0x8080 << 16,
+    }
+}
+
+/// The varint of `half` doubled, which has 8 to 14 bits, lowest byte first.
+#[inline(always)]
+fn two_bytes_doubled(half: usize) -> u64 {
+    let value = (half as u64) << 1;
     // Adding what lies above the lowest seven bits shifts it by one.
-    (value + (value & 0x3f80)) | 0x80
-}
-
-/// The varint of a number of 15 to 21 bits, lowest byte first.
-#[inline(always)]
-fn three_bytes(value: u64) -> u64 {
-    let spread = value + (value & 0x1f_ff80);
-    (spread + (spread & 0x3f_8000)) | 0x8080
+    value.wrapping_add(value & 0x3f80) | 0x80
 }
 
 /// Stores a number, lowest byte first.
