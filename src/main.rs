@@ -1,1 +1,76 @@
-fn main() {}
+//! Moves data between files and Apache Kafka over io_uring: the program `ringmain`.
+
+mod cli;
+mod config;
+mod load;
+mod logging;
+mod options;
+mod progress;
+mod summary;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use options::Exit;
+
+fn main() -> ExitCode {
+    if let Some(sentence) = std::env::args_os()
+        .next()
+        .and_then(|name| cli::refuse_name(&name))
+    {
+        return complain(sentence, Exit::Usage);
+    }
+    // What clap refuses ends here, with 2 too.
+    let Cli { log_level, command } = Cli::parse();
+    let quiet = matches!(&command, Command::Load(args) if args.quiet);
+    if let Err(error) = logging::start(log_level, quiet) {
+        return complain(&describe(&error), Exit::Usage);
+    }
+    match command {
+        Command::Load(args) => load(*args),
+        Command::Dump(_) => complain(cli::DUMP, Exit::Usage),
+        Command::Verify(_) => complain(cli::VERIFY, Exit::Usage),
+        Command::ConnectStandalone(_) | Command::ConnectDistributed(_) => {
+            complain(cli::CONNECT, Exit::Usage)
+        }
+    }
+}
+
+fn load(args: cli::LoadArgs) -> ExitCode {
+    let planned = match cli::plan_load(args, &|name| std::env::var_os(name)) {
+        Ok(planned) => planned,
+        Err(error) => return complain(&describe(&error), Exit::Usage),
+    };
+    for notice in &planned.notices {
+        tracing::warn!("{notice}");
+    }
+    match load::run(&planned.options) {
+        Ok(exit) => exit.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+/// The error and what caused it, where the error does not say that itself.
+fn describe(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let why = error.to_string();
+        if !text.contains(&why) {
+            text.push_str(": ");
+            text.push_str(&why);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+fn complain(text: &str, exit: Exit) -> ExitCode {
+    // Nobody can be told that stderr is gone; the code still says what happened.
+    drop(writeln!(io::stderr(), "error: {text}"));
+    exit.code().into()
+}

@@ -1,3 +1,4 @@
 //! The outside world: what feeds the engine and what it feeds, and how it is configured.
 
 pub mod config;
+pub mod file;

@@ -107,7 +107,7 @@ struct LogicalLines<'a> {
     line: u32,
 }
 
-impl LogicalLines<'_> {
+impl<'a> LogicalLines<'a> {
     /// The next logical line that is neither blank nor a comment, and the line it starts on.
     fn next_line(&mut self) -> Option<(Vec<u8>, u32)> {
         let mut logical = Vec::new();
@@ -134,7 +134,7 @@ impl LogicalLines<'_> {
     }
 
     /// Takes one natural line, without its end, off the rest.
-    fn natural_line(&mut self) -> &[u8] {
+    fn natural_line(&mut self) -> &'a [u8] {
         let whole = self.rest;
         let end = whole.iter().position(|b| matches!(b, b'\n' | b'\r'));
         let end = end.unwrap_or(whole.len());

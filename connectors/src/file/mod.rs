@@ -1,0 +1,3 @@
+//! Files: which are read, what became of records that were refused, and replacing one atomically.
+
+pub mod atomic;

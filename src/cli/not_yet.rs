@@ -1,0 +1,160 @@
+//! What people will ask for by the names they know from kcat, Kafka's console producer and the plans
+//! of this program, and what is not there yet: each is refused with a sentence, never half done.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use clap::{ArgAction, Args};
+
+/// Flags that are taken only to be refused, and two that say what happens anyway.
+#[derive(Debug, Default, Args)]
+pub(crate) struct NotYetArgs {
+    /// kcat's produce mode: what `load` is.
+    #[arg(short = 'P', hide = true)]
+    _produce: bool,
+    /// kcat's "a record for each line of a file": what `load` does.
+    #[arg(short = 'l', hide = true)]
+    _lines: bool,
+    #[arg(
+        short = 'K',
+        value_name = "DELIMITER",
+        hide = true,
+        allow_hyphen_values = true
+    )]
+    key_delimiter: Option<String>,
+    #[arg(
+        short = 'k',
+        value_name = "KEY",
+        hide = true,
+        allow_hyphen_values = true
+    )]
+    key: Option<String>,
+    #[arg(short = 'H', value_name = "HEADER", hide = true, action = ArgAction::Append)]
+    header: Vec<String>,
+    #[arg(short = 'Z', hide = true)]
+    null_values: bool,
+    #[arg(short = 'c', value_name = "COUNT", hide = true)]
+    count: Option<String>,
+    #[arg(
+        short = 'f',
+        long,
+        value_name = "FORMAT",
+        hide = true,
+        allow_hyphen_values = true
+    )]
+    format: Option<String>,
+    #[arg(long, alias = "property", value_name = "KEY=VALUE", hide = true,
+          action = ArgAction::Append)]
+    reader_property: Vec<String>,
+    #[arg(long, alias = "reader-config", value_name = "FILE", hide = true)]
+    property_file: Option<String>,
+    #[arg(long, alias = "line-reader", value_name = "CLASS", hide = true)]
+    reader: Option<String>,
+    #[arg(long, value_name = "FORMAT", hide = true)]
+    input: Option<String>,
+    #[arg(long, value_name = "HOW", hide = true, num_args = 0..=1, require_equals = true,
+          default_missing_value = "")]
+    verify: Option<String>,
+    #[arg(short = 'C', hide = true)]
+    consume: bool,
+    #[arg(short = 'L', hide = true)]
+    list: bool,
+}
+
+impl NotYetArgs {
+    /// The sentence for the first flag that is there and cannot be acted on.
+    pub(super) fn refusal(&self) -> Option<&'static str> {
+        let asked = [
+            (
+                self.key_delimiter.is_some(),
+                "-K: records with keys are not there yet; a record is a whole line",
+            ),
+            (
+                self.key.is_some(),
+                "-k: records with keys are not there yet; a record is a whole line",
+            ),
+            (
+                !self.header.is_empty(),
+                "-H: records with headers are not there yet; a record is a whole line",
+            ),
+            (
+                self.null_values,
+                "-Z: null values are not there yet; an empty line is an empty record",
+            ),
+            (
+                self.count.is_some(),
+                "-c: loading only so many records is not there yet; `head` can make such a file",
+            ),
+            (
+                self.format.is_some(),
+                "-f: formats of lines are not there yet; a record is a whole line",
+            ),
+            (
+                !self.reader_property.is_empty(),
+                "--reader-property: keys and headers within lines are not there yet; a record is \
+                 a whole line. A property of the producer is given by --producer-property",
+            ),
+            (
+                self.property_file.is_some(),
+                "--reader-config: keys and headers within lines are not there yet; a record is a \
+                 whole line",
+            ),
+            (
+                self.reader.is_some(),
+                "--line-reader: Java classes cannot be run here; a record is a whole line",
+            ),
+            (
+                self.input.is_some(),
+                "--input: other formats than lines are not there yet",
+            ),
+            (
+                self.verify.is_some(),
+                "--verify: verification is not there yet",
+            ),
+            (
+                self.consume,
+                "-C: reading a topic is not there yet; this command loads files into one",
+            ),
+            (self.list, "-L: listing a cluster is not there yet"),
+        ];
+        asked
+            .into_iter()
+            .find(|(is_asked, _)| *is_asked)
+            .map(|(_, sentence)| sentence)
+    }
+}
+
+/// Commands that come later, also under the names of Kafka's scripts.
+pub(crate) const DUMP: &str = "`ringmain dump` is not there yet";
+pub(crate) const VERIFY: &str = "`ringmain verify` is not there yet";
+pub(crate) const CONNECT: &str = "the Kafka Connect worker is not there yet, only the loader is: \
+                                  see `ringmain load --help`";
+
+/// Refuses to be what the program was started as, if that is one of Kafka's scripts.
+pub(crate) fn refuse_name(name: &OsStr) -> Option<&'static str> {
+    let name = Path::new(name).file_name()?.to_str()?;
+    let script = name.strip_suffix(".sh").unwrap_or(name);
+    matches!(script, "connect-standalone" | "connect-distributed").then_some(CONNECT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_kafkas_scripts_are_refused() {
+        for name in [
+            "connect-standalone",
+            "/opt/kafka/bin/connect-distributed.sh",
+        ] {
+            assert_eq!(refuse_name(OsStr::new(name)), Some(CONNECT), "{name}");
+        }
+        assert_eq!(refuse_name(OsStr::new("/usr/bin/ringmain")), None);
+        assert_eq!(refuse_name(OsStr::new("connect")), None);
+    }
+
+    #[test]
+    fn nothing_asked_is_nothing_refused() {
+        assert_eq!(NotYetArgs::default().refusal(), None);
+    }
+}
