@@ -23,6 +23,7 @@
 mod choice;
 mod payload;
 mod poll;
+mod simulated;
 mod slab;
 mod socket;
 mod uring;
@@ -38,6 +39,7 @@ use crate::memory::Buffer;
 
 pub use choice::{Choice, Chosen, IoSetupError, UnknownChoice};
 pub use poll::Poll;
+pub use simulated::{Ending, Faults, Peer, Simulated};
 pub use uring::{Uring, UringError};
 pub use waker::Waker;
 
@@ -139,6 +141,8 @@ pub enum Io {
     Uring(Box<Uring>),
     /// Over mio, with a helper thread for files.
     Poll(Box<Poll>),
+    /// In virtual time, from a seed, for tests.
+    Simulated(Box<Simulated>),
 }
 
 /// Runs the same method of whichever body there is.
@@ -147,6 +151,7 @@ macro_rules! each {
         match $io {
             Io::Uring($body) => $call,
             Io::Poll($body) => $call,
+            Io::Simulated($body) => $call,
         }
     };
 }
@@ -229,6 +234,14 @@ impl Io {
         completions: &mut Vec<Completion>,
     ) -> io::Result<()> {
         each!(self, body => body.reap(until, completions))
+    }
+
+    /// Ends a simulation as the death of a process does, and gives its peer back.
+    pub fn into_peer(self) -> Option<Box<dyn Peer>> {
+        match self {
+            Self::Simulated(simulated) => Some(simulated.into_peer()),
+            Self::Uring(_) | Self::Poll(_) => None,
+        }
     }
 
     /// The time, which is virtual when simulated.
