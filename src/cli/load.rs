@@ -183,12 +183,10 @@ fn target(
         let notice = "--embedded is taken, not the bootstrap.servers of the properties";
         resolved.notices.push(notice.to_owned());
     }
-    if directory.as_os_str().is_empty() {
-        return Ok(Target::Embedded(
-            embedded_directory(env).ok_or(UsageError::NoDataHome)?,
-        ));
-    }
-    Ok(Target::Embedded(directory.clone()))
+    let directory = directory.clone().or_else(|| embedded_directory(env));
+    directory
+        .map(Target::Embedded)
+        .ok_or(UsageError::NoDataHome)
 }
 
 /// Where the embedded broker keeps its data unless it is told.

@@ -133,10 +133,9 @@ pub(crate) struct LoadArgs {
         value_name = "DIR",
         num_args = 0..=1,
         require_equals = true,
-        default_missing_value = "",
         help_heading = WHERE
     )]
-    pub(crate) embedded: Option<PathBuf>,
+    pub(crate) embedded: Option<Option<PathBuf>>,
     /// Make the topic if it is missing: partitions=N,replication=M
     #[arg(long, value_name = "KEY=VALUE,…", help_heading = WHERE)]
     pub(crate) create_topic: Option<CreateTopic>,

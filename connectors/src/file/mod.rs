@@ -1,3 +1,4 @@
 //! Files: which are read, what became of records that were refused, and replacing one atomically.
 
 pub mod atomic;
+pub mod inputs;

@@ -1,0 +1,108 @@
+//! Which files are read: arguments (files, patterns, directories) become a list of regular files, in
+//! the arguments' order, each with what it is recognised by later.
+//!
+//! * An argument that exists is a file or directory of that name, whatever characters it has; only
+//!   then `*`, `?`, `[…]`, `{…,…}` make it a pattern. `*` and `?` do not cross a `/`, `**` does.
+//! * What a pattern matches and what a directory holds, in all depths, is sorted by the bytes of its
+//!   path. Names that begin with a dot are left out unless the pattern has that dot. Symbolic links
+//!   are followed.
+//! * Nothing is skipped in silence: what a list would hold and cannot be read (a pipe, a compressed
+//!   file, a file without the right to read) is an error that names it.
+
+mod expand;
+mod identity;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+pub use identity::{Change, InputFile};
+
+/// What the arguments came to.
+#[derive(Debug, Clone)]
+pub struct Inputs {
+    /// In the order in which they are read; at least one.
+    pub files: Vec<InputFile>,
+    /// The arguments as absolute paths and patterns without symbolic links in them: the same however
+    /// they are typed, so a job can be recognised by them.
+    pub arguments: Vec<String>,
+    /// Sentences for a person.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Error)]
+pub enum InputError {
+    #[error("cannot read {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("the pattern {pattern:?} is malformed: {why}")]
+    Pattern { pattern: String, why: String },
+    #[error("no file matches the pattern {pattern:?}")]
+    NoMatch { pattern: String },
+    #[error("the directory {path} holds no files (hidden ones are left out)", path = path.display())]
+    EmptyDirectory { path: PathBuf },
+    #[error(
+        "{path} is {what}: only regular files can be loaded, for an interrupted load is taken up by \
+         reading them again",
+        path = path.display()
+    )]
+    NotRegular { path: PathBuf, what: &'static str },
+    #[error(
+        "{path} is compressed ({format}): compressed input is not there yet; decompress it first",
+        path = path.display()
+    )]
+    Compressed { path: PathBuf, format: &'static str },
+    #[error("{path} has no size that holds: files of the kernel cannot be loaded", path = path.display())]
+    Kernel { path: PathBuf },
+    #[error("the path of {path} is not UTF-8: its directory cannot be named", path = path.display())]
+    NotUtf8 { path: PathBuf },
+    #[error("no input is named")]
+    Nothing,
+}
+
+/// Finds, opens and recognises everything that the arguments name.
+pub fn collect(arguments: &[String]) -> Result<Inputs, InputError> {
+    let mut inputs = Inputs {
+        files: Vec::new(),
+        arguments: Vec::new(),
+        warnings: Vec::new(),
+    };
+    for argument in arguments {
+        let expanded = expand::expand(argument)?;
+        inputs.arguments.push(expanded.canonical);
+        for path in expanded.paths {
+            inputs.files.push(InputFile::open(&path)?.0);
+        }
+    }
+    if inputs.files.is_empty() {
+        return Err(InputError::Nothing);
+    }
+    inputs.warnings = repeated(&inputs.files);
+    Ok(inputs)
+}
+
+/// A file that is named twice is loaded twice; that is seldom meant.
+fn repeated(files: &[InputFile]) -> Vec<String> {
+    let mut seen: HashMap<(u64, u64), &Path> = HashMap::with_capacity(files.len());
+    let mut warnings = Vec::new();
+    for file in files {
+        let path = file.path.display();
+        match seen.insert((file.device, file.inode), &file.path) {
+            None => {}
+            Some(earlier) if earlier == file.path => {
+                warnings.push(format!(
+                    "{path} is named more than once and loaded each time"
+                ));
+            }
+            Some(earlier) => warnings.push(format!(
+                "{path} is the same file as {} and loaded each time",
+                earlier.display()
+            )),
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests;
