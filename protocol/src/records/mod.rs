@@ -15,6 +15,9 @@ pub mod crc;
 
 pub mod builder;
 pub mod kernel;
+
+pub mod reader;
+
 mod varint;
 
 /// Why bytes are no record batch, and at which byte (from the start of what was decoded).
@@ -60,6 +63,16 @@ pub enum DecodeError {
         position: usize,
         /// What stands in their three lowest bits.
         code: u8,
+    },
+    /// Records to be walked in place that first need to be decompressed.
+    #[error(
+        "cannot read the records at byte {position} in place: they are compressed ({compression})"
+    )]
+    Compressed {
+        /// Where they begin.
+        position: usize,
+        /// How.
+        compression: header::Compression,
     },
     /// A number outside of what its place allows.
     #[error("cannot read {what} at byte {position}: {value} is out of range")]
@@ -118,6 +131,7 @@ impl DecodeError {
             | Self::OldMagic { position, .. }
             | Self::UnknownMagic { position, .. }
             | Self::UnknownCompression { position, .. }
+            | Self::Compressed { position, .. }
             | Self::OutOfRange { position, .. }
             | Self::LongVarint { position, .. }
             | Self::RecordTooLong { position, .. }
@@ -134,6 +148,7 @@ impl DecodeError {
             | Self::OldMagic { position, .. }
             | Self::UnknownMagic { position, .. }
             | Self::UnknownCompression { position, .. }
+            | Self::Compressed { position, .. }
             | Self::OutOfRange { position, .. }
             | Self::LongVarint { position, .. }
             | Self::RecordTooLong { position, .. }

@@ -4,9 +4,9 @@
 use super::DecodeError;
 
 /// The longest varint of an `i32`.
-pub(crate) const I32_BYTES_MAX: usize = 5;
+const I32_BYTES_MAX: usize = 5;
 /// The longest varint of an `i64`.
-pub(crate) const I64_BYTES_MAX: usize = 10;
+const I64_BYTES_MAX: usize = 10;
 
 /// Sign in the lowest bit, so that small negative numbers are short too.
 pub(crate) fn zigzag(value: i64) -> u64 {
@@ -107,6 +107,17 @@ impl<'a> Cursor<'a> {
         Err(DecodeError::LongVarint {
             what,
             position: self.at,
+        })
+    }
+
+    /// A cursor over the next `length` bytes, whose positions go on from here; this one goes on
+    /// behind them.
+    pub(crate) fn split(&mut self, what: &'static str, length: usize) -> Result<Self, DecodeError> {
+        let at = self.at;
+        self.take(what, length)?;
+        Ok(Self {
+            bytes: &self.bytes[..self.at],
+            at,
         })
     }
 
