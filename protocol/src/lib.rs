@@ -2,6 +2,7 @@
 //! time, and return effects.
 #![warn(missing_docs)]
 
+pub mod api;
 pub mod error_code;
 pub mod frame;
 pub mod hot;

@@ -1,2 +1,8 @@
 //! The client's rules as state machines without I/O or clock: each takes bytes, events and the time and
 //! returns effects; the engine drives them over its rings, tests over a virtual clock.
+
+pub mod connection;
+pub mod metadata;
+
+#[cfg(test)]
+mod tests;

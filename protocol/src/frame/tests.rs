@@ -138,7 +138,7 @@ struct Case {
     recode: fn(i16, &[u8]) -> WireResult<Vec<u8>>,
 }
 
-fn request_case<R: Request + std::fmt::Debug>() -> Case {
+fn request_case<R: Request + fmt::Debug>() -> Case {
     Case {
         name: std::any::type_name::<R>(),
         versions: R::VERSIONS.min..=R::VERSIONS.max,
