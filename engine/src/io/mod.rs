@@ -21,6 +21,8 @@
 //! empty, and at most [`OPERATIONS_MAX`] operations are under way. Broken, these are panics.
 
 mod choice;
+#[cfg(test)]
+mod conformance;
 mod payload;
 mod poll;
 mod simulated;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::done::Done;
 use crate::io::slab::Slab;
 use crate::io::{Completion, DESCRIPTORS_MAX, FileId, OPERATIONS_MAX, Returned, Token, Waker};
 use crate::memory::Buffer;
@@ -30,6 +31,15 @@ struct File {
     descriptor: Arc<OwnedFd>,
     /// Whether reads that do not wait are worth a try: not every file system has them.
     reads_at_once: bool,
+}
+
+/// A read, and how much of its range it has.
+#[derive(Debug)]
+pub(super) struct Read {
+    pub(super) position: u64,
+    pub(super) buffer: Buffer,
+    pub(super) range: Range<usize>,
+    pub(super) filled: usize,
 }
 
 impl Files {
@@ -58,54 +68,24 @@ impl Files {
     pub(super) fn read(
         &mut self,
         file: FileId,
-        position: u64,
-        mut buffer: Buffer,
-        range: Range<usize>,
         token: Token,
+        mut read: Read,
         calls: &mut u64,
     ) -> Option<Completion> {
         let entry = self
             .files
             .get_mut(file.0)
             .expect("a file is not used after it was removed");
-        let mut filled = 0;
-        while entry.reads_at_once && filled < range.len() {
-            *calls += 1;
-            let rest = &mut buffer[range.start + filled..range.end];
-            match read_at_once(&entry.descriptor, rest, position + filled as u64) {
-                Ok(0) => {
-                    let buffers = Returned::Buffer(buffer);
-                    return Some(Completion {
-                        token,
-                        result: Ok(filled),
-                        buffers,
-                    });
-                }
-                Ok(count) => filled += count,
-                Err(Errno::OPNOTSUPP) => entry.reads_at_once = false,
-                // Not cached, or an error that the helper will meet again.
-                Err(_) => break,
-            }
+        if !entry.reads_at_once || !entry.read_at_once(&mut read, calls) {
+            self.hand_over(file, token, Action::Read(read));
+            return None;
         }
-        if filled == range.len() {
-            let buffers = Returned::Buffer(buffer);
-            return Some(Completion {
-                token,
-                result: Ok(filled),
-                buffers,
-            });
-        }
-        self.hand_over(
-            file,
+        let (result, buffers) = (Ok(read.filled), Returned::Buffer(read.buffer));
+        Some(Completion {
             token,
-            Action::Read {
-                position,
-                buffer,
-                range,
-                filled,
-            },
-        );
-        None
+            result,
+            buffers,
+        })
     }
 
     pub(super) fn write(
@@ -132,7 +112,7 @@ impl Files {
     }
 
     /// Takes what the helper has finished; says how many system calls that took.
-    pub(super) fn collect(&mut self, done: &mut Vec<Completion>) -> u64 {
+    pub(super) fn collect(&mut self, done: &mut Done) -> u64 {
         if self.under_way == 0 {
             return 0;
         }
@@ -142,12 +122,9 @@ impl Files {
             .expect("operations are under way at the helper");
         let mut queues = helper.shared.lock();
         self.under_way -= queues.finished.len();
-        done.extend(
-            queues
-                .finished
-                .drain(..)
-                .map(|finished| finished.completion),
-        );
+        for finished in queues.finished.drain(..) {
+            done.push(finished.completion);
+        }
         std::mem::take(&mut queues.calls)
     }
 
@@ -174,6 +151,49 @@ impl Files {
     }
 }
 
+impl File {
+    /// Reads what the page cache has; says whether that is all there is to read.
+    fn read_at_once(&mut self, read: &mut Read, calls: &mut u64) -> bool {
+        while read.filled < read.range.len() {
+            *calls += 1;
+            let position = read.next_position();
+            let mut slices = [IoSliceMut::new(read.rest())];
+            let flags = ReadWriteFlags::NOWAIT;
+            match rustix::io::preadv2(&self.descriptor, &mut slices, position, flags) {
+                Ok(0) => return true,
+                Ok(count) => read.filled += count,
+                Err(errno) => {
+                    // Not cached, or an error that the helper will meet again.
+                    self.reads_at_once = errno != Errno::OPNOTSUPP;
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl Read {
+    /// What is still to be filled.
+    fn rest(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.range.start + self.filled..self.range.end]
+    }
+
+    fn next_position(&self) -> u64 {
+        self.position + self.filled as u64
+    }
+
+    /// Reads once, for as long as it takes.
+    fn wait(&mut self, descriptor: &OwnedFd, calls: &mut u64) -> Result<(), Errno> {
+        let position = self.next_position();
+        let rest = self.rest();
+        self.filled += until_done(calls, || {
+            rustix::io::pread(descriptor, &mut *rest, position)
+        })?;
+        Ok(())
+    }
+}
+
 #[derive(Debug)]
 struct Job {
     descriptor: Arc<OwnedFd>,
@@ -183,12 +203,7 @@ struct Job {
 
 #[derive(Debug)]
 enum Action {
-    Read {
-        position: u64,
-        buffer: Buffer,
-        range: Range<usize>,
-        filled: usize,
-    },
+    Read(Read),
     Write {
         position: u64,
         buffer: Buffer,
@@ -306,15 +321,9 @@ fn carry_out(job: Job, calls: &mut u64) -> Finished {
         action,
     } = job;
     let (result, buffers) = match action {
-        Action::Read {
-            position,
-            mut buffer,
-            range,
-            filled,
-        } => {
-            let rest = &mut buffer[range.start + filled..range.end];
-            let result = read_waiting(&descriptor, rest, position + filled as u64, calls);
-            (result.map(|count| filled + count), Returned::Buffer(buffer))
+        Action::Read(mut read) => {
+            let result = read.wait(&descriptor, calls);
+            (result.map(|()| read.filled), Returned::Buffer(read.buffer))
         }
         Action::Write {
             position,
@@ -338,20 +347,6 @@ fn carry_out(job: Job, calls: &mut u64) -> Finished {
         completion,
         _descriptor: descriptor,
     }
-}
-
-fn read_at_once(file: &OwnedFd, bytes: &mut [u8], position: u64) -> Result<usize, Errno> {
-    let mut slices = [IoSliceMut::new(bytes)];
-    rustix::io::preadv2(file, &mut slices, position, ReadWriteFlags::NOWAIT)
-}
-
-fn read_waiting(
-    file: &OwnedFd,
-    bytes: &mut [u8],
-    position: u64,
-    calls: &mut u64,
-) -> Result<usize, Errno> {
-    until_done(calls, || rustix::io::pread(file, &mut *bytes, position))
 }
 
 fn write_all(file: &OwnedFd, bytes: &[u8], position: u64, calls: &mut u64) -> Result<usize, Errno> {

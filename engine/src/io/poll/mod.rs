@@ -5,6 +5,7 @@
 //! thread, because the bytes are then warm for whoever frames and sends them; what is not cached, and
 //! every write and sync, goes to one helper thread, for mio cannot poll files.
 
+mod done;
 mod files;
 mod sockets;
 
@@ -18,7 +19,8 @@ use std::time::{Duration, Instant};
 use mio::unix::SourceFd;
 use mio::{Events, Interest};
 
-use self::files::Files;
+use self::done::Done;
+use self::files::{Files, Read};
 use self::sockets::Sockets;
 use super::{Completion, Counters, FileId, Payload, SocketId, Token, Waker};
 use crate::memory::Buffer;
@@ -31,7 +33,7 @@ pub struct Poll {
     sockets: Sockets,
     files: Files,
     /// Completed and not reaped yet.
-    done: Vec<Completion>,
+    done: Done,
     waker: Waker,
     counters: Counters,
     /// Belongs to the thread that made it, as a ring does.
@@ -50,7 +52,7 @@ impl Poll {
             events: Events::with_capacity(EVENTS_MAX),
             sockets: Sockets::new(),
             files: Files::new(waker.clone()),
-            done: Vec::new(),
+            done: Done::default(),
             waker,
             counters: Counters::default(),
             one_thread: PhantomData,
@@ -75,8 +77,15 @@ impl Poll {
     ) {
         self.counters.reads += 1;
         let calls = &mut self.counters.system_calls;
-        self.done
-            .extend(self.files.read(file, position, buffer, range, token, calls));
+        let read = Read {
+            position,
+            buffer,
+            range,
+            filled: 0,
+        };
+        if let Some(completion) = self.files.read(file, token, read, calls) {
+            self.done.push(completion);
+        }
     }
 
     pub(super) fn write(
@@ -106,8 +115,8 @@ impl Poll {
     pub(super) fn send(&mut self, socket: SocketId, payload: Payload, token: Token) {
         self.counters.sends += 1;
         let calls = &mut self.counters.system_calls;
-        self.done
-            .extend(self.sockets.send(socket, payload, token, calls));
+        self.sockets
+            .send(socket, payload, token, &mut self.done, calls);
     }
 
     pub(super) fn receive(
@@ -119,8 +128,8 @@ impl Poll {
     ) {
         self.counters.receives += 1;
         let calls = &mut self.counters.system_calls;
-        self.done
-            .extend(self.sockets.receive(socket, buffer, range, token, calls));
+        self.sockets
+            .receive(socket, buffer, range, token, &mut self.done, calls);
     }
 
     pub(super) fn close_socket(&mut self, socket: SocketId) {
@@ -153,7 +162,7 @@ impl Poll {
             }
             looked = true;
         }
-        completions.append(&mut self.done);
+        self.done.move_to(completions);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use mio::{Interest, Registry};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt};
 
+use super::done::Done;
 use crate::io::slab::Slab;
 use crate::io::socket::{closed_error, open};
 use crate::io::{Completion, DESCRIPTORS_MAX, Payload, Returned, SocketId, Token};
@@ -61,7 +62,7 @@ impl Sockets {
         registry: &Registry,
         address: SocketAddr,
         token: Token,
-        done: &mut Vec<Completion>,
+        done: &mut Done,
         calls: &mut u64,
     ) -> SocketId {
         *calls += 4;
@@ -89,10 +90,11 @@ impl Sockets {
         };
         if let Err(error) = registered {
             socket.connecting = None;
+            let (result, buffers) = (Err(error), Returned::None);
             done.push(Completion {
                 token,
-                result: Err(error),
-                buffers: Returned::None,
+                result,
+                buffers,
             });
         }
         SocketId(key)
@@ -103,8 +105,9 @@ impl Sockets {
         id: SocketId,
         payload: Payload,
         token: Token,
+        done: &mut Done,
         calls: &mut u64,
-    ) -> Option<Completion> {
+    ) {
         let socket = self.open_socket(id);
         assert!(socket.sending.is_none(), "one send at a time on a socket");
         let total = payload.byte_len();
@@ -115,9 +118,7 @@ impl Sockets {
             token,
         });
         if socket.writable {
-            socket.advance_send(calls)
-        } else {
-            None
+            done.push_of(id, socket.advance_send(calls));
         }
     }
 
@@ -127,8 +128,9 @@ impl Sockets {
         buffer: Buffer,
         range: Range<usize>,
         token: Token,
+        done: &mut Done,
         calls: &mut u64,
-    ) -> Option<Completion> {
+    ) {
         let socket = self.open_socket(id);
         assert!(
             socket.receiving.is_none(),
@@ -140,13 +142,11 @@ impl Sockets {
             token,
         });
         if socket.readable {
-            socket.advance_receive(calls)
-        } else {
-            None
+            done.push_of(id, socket.advance_receive(calls));
         }
     }
 
-    pub(super) fn close(&mut self, registry: &Registry, id: SocketId, done: &mut Vec<Completion>) {
+    pub(super) fn close(&mut self, registry: &Registry, id: SocketId, done: &mut Done) {
         let socket = self.0.remove(id.0).expect("a socket is closed once");
         if let Some(descriptor) = &socket.descriptor {
             // Neither can fail in a way that matters: the descriptor is closed right after.
@@ -155,30 +155,27 @@ impl Sockets {
                 .ok();
             rustix::net::shutdown(descriptor, Shutdown::Both).ok();
         }
-        let ended = |token, buffers| Completion {
-            token,
-            result: Err(closed_error()),
-            buffers,
+        done.close(id);
+        let mut end = |token, buffers| {
+            let result = Err(closed_error());
+            done.push(Completion {
+                token,
+                result,
+                buffers,
+            });
         };
-        done.extend(socket.connecting.map(|token| ended(token, Returned::None)));
-        done.extend(
-            socket
-                .sending
-                .map(|it| ended(it.token, Returned::Payload(it.payload))),
-        );
-        done.extend(
-            socket
-                .receiving
-                .map(|it| ended(it.token, Returned::Buffer(it.buffer))),
-        );
+        if let Some(token) = socket.connecting {
+            end(token, Returned::None);
+        }
+        if let Some(Sending { token, payload, .. }) = socket.sending {
+            end(token, Returned::Payload(payload));
+        }
+        if let Some(Receiving { token, buffer, .. }) = socket.receiving {
+            end(token, Returned::Buffer(buffer));
+        }
     }
 
-    pub(super) fn handle_event(
-        &mut self,
-        event: &Event,
-        done: &mut Vec<Completion>,
-        calls: &mut u64,
-    ) {
+    pub(super) fn handle_event(&mut self, event: &Event, done: &mut Done, calls: &mut u64) {
         // An event of a socket that was closed since finds nothing.
         let Ok(key) = u32::try_from(event.token().0) else {
             return;
@@ -189,12 +186,13 @@ impl Sockets {
         socket.writable |= event.is_writable() || event.is_error();
         socket.readable |= event.is_readable() || event.is_error();
         socket.read_closed |= event.is_read_closed() || event.is_error();
+        let id = SocketId(key);
         if socket.writable {
-            done.extend(socket.advance_connect(calls));
-            done.extend(socket.advance_send(calls));
+            done.push_of(id, socket.advance_connect(calls));
+            done.push_of(id, socket.advance_send(calls));
         }
         if socket.readable {
-            done.extend(socket.advance_receive(calls));
+            done.push_of(id, socket.advance_receive(calls));
         }
     }
 

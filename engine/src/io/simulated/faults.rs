@@ -97,6 +97,13 @@ pub trait Peer {
         None
     }
 
+    /// Whether the peer takes what comes. While it does not, sends fill the connection and then wait;
+    /// it is asked again after each [`Peer::handle_timeout`].
+    fn is_reading(&mut self, connection: u64) -> bool {
+        let _ = connection;
+        true
+    }
+
     /// When the peer wants [`Peer::handle_timeout`] to be called, to say something unasked.
     fn poll_timeout(&mut self) -> Option<Instant> {
         None

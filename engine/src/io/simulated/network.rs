@@ -244,6 +244,10 @@ impl Network {
             self.lose(socket, operations, world);
             return;
         };
+        if !self.peer_mut().is_reading(number) {
+            return;
+        }
+        let entry = self.socket_mut(socket);
         let cut = world.random.chance(world.faults.cuts);
         let mut count = if cut {
             world.random.piece(there)
@@ -315,6 +319,10 @@ impl Network {
         }
         for (socket, _) in known.into_iter().filter(|(_, number)| number.is_some()) {
             self.end_if_asked(socket, operations, world);
+            // It may take again what it did not take before.
+            if let Some(entry) = self.sockets.get_mut(socket) {
+                entry.take_from_send(socket, operations, world);
+            }
         }
     }
 
@@ -325,7 +333,9 @@ impl Network {
             let entry = self.socket_mut(socket);
             let Some(number) = entry.number else { continue };
             let mut bytes = Vec::new();
-            if world.faults.deliver_after_drop {
+            let reading = self.peer_mut().is_reading(number);
+            let entry = self.socket_mut(socket);
+            if world.faults.deliver_after_drop && reading {
                 let count = world.random.below(entry.connection.outgoing.len() + 1);
                 bytes = entry.connection.take_outgoing(count);
             }
