@@ -16,6 +16,7 @@ pub mod crc;
 pub mod builder;
 pub mod kernel;
 
+pub mod compression;
 pub mod reader;
 
 mod varint;
