@@ -1,8 +1,9 @@
 //! The APIs that are spoken, in which versions and why, and agreeing on one with a broker.
 //!
-//! The rule: the newest version that both sides have. A bound of our own needs a reason, and the reason
-//! stands in the table. Brokers are taken from Apache Kafka 2.8 on: its Metadata (10) was the first to
-//! give topic ids, without which a topic that was deleted and made anew could not be told from the old.
+//! The rule: the newest version that both sides have. A bound of our own needs a reason, and the
+//! reason stands in the table. Brokers are taken from Apache Kafka 2.8 on: its Metadata (10) was
+//! the first to give topic ids, without which a topic that was deleted and made anew could not be
+//! told from the old.
 
 use std::cmp;
 
@@ -31,8 +32,8 @@ pub struct Spoken {
 pub enum VersionError {
     /// The broker is from before Apache Kafka 2.8.
     #[error(
-        "the broker is older than Apache Kafka 2.8 (its {api:?} ends at version {offered}, ringmain \
-         needs {needed}): upgrade the broker"
+        "the broker is older than Apache Kafka 2.8 (its {api:?} ends at version {offered}, \
+         ringmain needs {needed}): upgrade the broker"
     )]
     BrokerTooOld {
         /// The API that shows it.
@@ -44,8 +45,8 @@ pub enum VersionError {
     },
     /// The broker no longer speaks any of our versions.
     #[error(
-        "the broker is too new for this ringmain (its {api:?} begins at version {offered}, ringmain's \
-         ends at {spoken}): upgrade ringmain"
+        "the broker is too new for this ringmain (its {api:?} begins at version {offered}, \
+         ringmain's ends at {spoken}): upgrade ringmain"
     )]
     BrokerTooNew {
         /// The API that shows it.
@@ -79,7 +80,7 @@ macro_rules! spoken {
 }
 
 spoken! {
-    ApiVersions 0..=3, "0: all know it · 3: flexible · 4: features only, and asks old brokers twice";
+    ApiVersions 0..=3, "3: flexible · 4: only features, and old brokers are asked twice";
     Metadata 10..=13, "10: topic ids (2.8) · 11: fewer operations · 13: an error of its own";
     Produce 9..=13, "9: flexible (2.8), written by hand · 10: leader hints · 13: topic ids";
     Fetch 12..=18, "12: flexible (2.7), read by hand · 13: topic ids · 16: node endpoints";

@@ -1,6 +1,6 @@
-//! Kafka's error codes: one table of code, name, whether a retry can help, what the code asks for, and
-//! what it means. Codes up to Apache Kafka 4.3; a number that is not here is printed as a number and
-//! treated as fatal for its request.
+//! Kafka's error codes: one table of code, name, whether a retry can help, what the code asks for,
+//! and what it means. Codes up to Apache Kafka 4.3; a number that is not here is printed as a
+//! number and treated as fatal for its request.
 
 use std::fmt;
 
@@ -69,8 +69,8 @@ impl ErrorCode {
     }
 
     /// What the code asks for. INVALID_PRODUCER_EPOCH is classed as in an answer to Produce; from a
-    /// transaction coordinator it is fatal. OUT_OF_ORDER_SEQUENCE_NUMBER is classed fatal, because no
-    /// blind retry is right: the producer looks at it before it asks for the class.
+    /// transaction coordinator it is fatal. OUT_OF_ORDER_SEQUENCE_NUMBER is classed fatal, because
+    /// no blind retry is right: the producer looks at it before it asks for the class.
     pub fn class(self) -> Class {
         self.row().map_or(Class::Fatal, |row| row.class)
     }

@@ -1,8 +1,9 @@
 //! One connection to one broker: what may be sent, what is in flight, whose answer came.
 //!
-//! A broker answers the requests of a connection in the order in which they came, so what is in flight
-//! is a queue, and an answer belongs to its head or the connection is broken. A broken connection is
-//! closed for good: whatever it had in flight may have been carried out or not, and is listed out.
+//! A broker answers the requests of a connection in the order in which they came, so what is in
+//! flight is a queue, and an answer belongs to its head or the connection is broken. A broken
+//! connection is closed for good: whatever it had in flight may have been carried out or not, and
+//! is listed out.
 //!
 //! ```text
 //! new ─▶ Connecting ─handle_connected─▶ Negotiating ─▶ Ready
@@ -11,8 +12,8 @@
 //!                      Closed, poll_unanswered
 //! ```
 //!
-//! The driver sends what [`poll_transmit`](Connection::poll_transmit) writes, gives all bytes that come
-//! to [`handle_bytes`](Connection::handle_bytes) until it is `None`, and calls
+//! The driver sends what [`poll_transmit`](Connection::poll_transmit) writes, gives all bytes that
+//! come to [`handle_bytes`](Connection::handle_bytes) until it is `None`, and calls
 //! [`handle_timeout`](Connection::handle_timeout) at [`poll_timeout`](Connection::poll_timeout).
 
 use std::collections::VecDeque;
@@ -27,11 +28,13 @@ use crate::frame::wire::WireError;
 use crate::frame::{
     EncodeError, FrameError, Splitter, decode_response, encode_request, read_response,
 };
+use crate::hot::produce::CLIENT_ID_BYTES_MAX;
 
 /// What a connection is told by its owner.
 #[derive(Debug, Clone)]
 pub struct ConnectionSettings {
-    /// How we name ourselves in each request (Kafka's `client.id`).
+    /// How we name ourselves in each request (Kafka's `client.id`): at most
+    /// [`CLIENT_ID_BYTES_MAX`] bytes.
     pub client_id: String,
     /// How long connecting may take (`socket.connection.setup.timeout.ms`).
     pub connect_timeout: Duration,
@@ -110,7 +113,8 @@ pub enum RequestError {
     Encode(#[from] EncodeError),
 }
 
-/// An answer, where it lies in the receive buffer or, if it came in pieces, in the connection's own.
+/// An answer, where it lies in the receive buffer or, if it came in pieces, in the connection's
+/// own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply<'a> {
     /// What the sender of the request calls it.
@@ -137,10 +141,11 @@ pub struct Connection {
 
 /// How far a connection is.
 ///
-/// TLS will lie below all of this: the bytes in and out are then those inside of it. SASL's exchange
-/// belongs between `Negotiating` and `Ready`, for the broker's versions tell how it is spoken and
-/// nothing else may be asked before it; it will be a state of its own there. Until then only
-/// `security.protocol=PLAINTEXT` exists, and the layer that reads the configuration refuses others.
+/// TLS will lie below all of this: the bytes in and out are then those inside of it. SASL's
+/// exchange belongs between `Negotiating` and `Ready`, for the broker's versions tell how it is
+/// spoken and nothing else may be asked before it; it will be a state of its own there. Until then
+/// only `security.protocol=PLAINTEXT` exists, and the layer that reads the configuration refuses
+/// others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// The socket is not there yet.
@@ -164,7 +169,16 @@ struct InFlight {
 
 impl Connection {
     /// A connection whose socket begins to connect now.
+    ///
+    /// # Panics
+    ///
+    /// If the client id is longer than [`CLIENT_ID_BYTES_MAX`]: what reads the configuration says
+    /// so.
     pub fn new(settings: ConnectionSettings, now: Instant) -> Self {
+        assert!(
+            settings.client_id.len() <= CLIENT_ID_BYTES_MAX,
+            "a client id that fits"
+        );
         let deadline = now + settings.connect_timeout;
         let splitter = Splitter::new(settings.frame_bytes_max);
         Self {
@@ -222,7 +236,8 @@ impl Connection {
         }
     }
 
-    /// Appends what the connection itself has to send, before it is ready; says whether there was any.
+    /// Appends what the connection itself has to send, before it is ready; says whether there was
+    /// any.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
         let State::Negotiating {
             version,
@@ -251,8 +266,8 @@ impl Connection {
         Ok(self.push(api, version, token, now))
     }
 
-    /// The correlation id for a request that the broker will not answer (Produce with acks=0). It is
-    /// not in flight: nothing tells what became of it.
+    /// The correlation id for a request that the broker will not answer (Produce with acks=0). It
+    /// is not in flight: nothing tells what became of it.
     pub fn reserve_unanswered(&mut self, api: ApiKey) -> Result<i32, RequestError> {
         self.version(api)?;
         Ok(self.correlation_id())
@@ -275,8 +290,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes bytes off `input` up to the next answer; none once they are used up. After an error the
-    /// connection is closed.
+    /// Takes bytes off `input` up to the next answer; none once they are used up. After an error
+    /// the connection is closed.
     pub fn handle_bytes<'s, 'i: 's>(
         &'s mut self,
         input: &mut &'i [u8],
@@ -322,8 +337,8 @@ impl Connection {
         self.close(ConnectionError::Lost);
     }
 
-    /// An answer's body, which only its receiver can read, turned out to be malformed: what else comes
-    /// from this broker on this connection cannot be believed.
+    /// An answer's body, which only its receiver can read, turned out to be malformed: what else
+    /// comes from this broker on this connection cannot be believed.
     pub fn handle_malformed(&mut self, api: ApiKey, version: i16, source: WireError) {
         self.close(ConnectionError::Malformed {
             api,
@@ -363,8 +378,8 @@ impl Connection {
         Err(self.close(late))
     }
 
-    /// Of a closed connection: the next request, oldest first, that was not answered. It may have been
-    /// carried out, or may still be.
+    /// Of a closed connection: the next request, oldest first, that was not answered. It may have
+    /// been carried out, or may still be.
     pub fn poll_unanswered(&mut self) -> Option<u64> {
         match self.state {
             State::Closed(_) => self.in_flight.pop_front().map(|request| request.token),
@@ -449,8 +464,8 @@ fn answer<'a>(
 
 /// What the answer to our question for versions means.
 ///
-/// A broker that does not know the version asked in says so in version 0, and adds (since 2.4) which it
-/// does know; one that does not add it is asked again in version 0.
+/// A broker that does not know the version asked in says so in version 0, and adds (since 2.4)
+/// which it does know; one that does not add it is asked again in version 0.
 fn negotiate(
     in_flight: &mut VecDeque<InFlight>,
     frame: &[u8],

@@ -1,9 +1,10 @@
-//! What the cluster looks like: brokers, and who leads which partition of the topics that are wanted.
+//! What the cluster looks like: brokers, and who leads which partition of the topics that are
+//! wanted.
 //!
-//! Invariants: one request at a time. What is known of a partition gives way only to an equal or newer
-//! leader epoch of the same topic id, whichever broker says it, for brokers learn of a new leader at
-//! different times. A topic that a broker does not know is asked for again, not forgotten. Memory
-//! follows what came: no number that a broker names sizes anything.
+//! Invariants: one request at a time. What is known of a partition gives way only to an equal or
+//! newer leader epoch of the same topic id, whichever broker says it, for brokers learn of a new
+//! leader at different times. A topic that a broker does not know is asked for again, not
+//! forgotten. Memory follows what came: no number that a broker names sizes anything.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -321,7 +322,8 @@ impl Metadata {
         self.is_requested = true;
     }
 
-    /// A Produce or Fetch answer says who leads a partition. Taken if it is news; says whether it was.
+    /// A Produce or Fetch answer says who leads a partition. Taken if it is news; says whether it
+    /// was.
     pub fn handle_leader_hint(
         &mut self,
         topic: TopicKey<'_>,
@@ -346,8 +348,8 @@ impl Metadata {
         true
     }
 
-    /// A Produce or Fetch answer says where a broker is found. To be told after the hints, and of use
-    /// until the next answer names all brokers.
+    /// A Produce or Fetch answer says where a broker is found. To be told after the hints, and of
+    /// use until the next answer names all brokers.
     pub fn handle_endpoint(&mut self, endpoint: NodeEndpoint<'_>) -> Result<(), MetadataError> {
         let NodeEndpoint {
             node_id,

@@ -4,13 +4,14 @@
 //! ┌──────┬─────┬─────────┬─────────────┬───────────┬──────┬──────┐
 //! │ size │ api │ version │ correlation │ client id │ tags │ body │   request, header 1 or 2 (tags)
 //! ├──────┼─────┴─────────┴┬────────────┴┬──────┬───┴──────┴──────┘
-//! │ size │  correlation   │    tags     │ body │                     response, header 0 or 1 (tags)
+//! │ size │  correlation   │    tags     │ body │                    response, header 0 or 1 (tags)
 //! └──────┴────────────────┴─────────────┴──────┘
 //! ```
 //!
-//! Invariants: memory follows the bytes that arrived, never the length that they claim. The generated
-//! decoders reserve room for as many elements as a message says it has, so nothing reaches them before
-//! [`shape`] has walked it and found every element there. No bytes make anything here panic.
+//! Invariants: memory follows the bytes that arrived, never the length that they claim. The
+//! generated decoders reserve room for as many elements as a message says it has, so nothing
+//! reaches them before [`shape`] has walked it and found every element there. No bytes make
+//! anything here panic.
 
 pub mod wire;
 
@@ -28,7 +29,8 @@ use wire::{Reader, WireError, WireResult};
 /// The length prefix of a frame.
 pub const SIZE_BYTES: usize = 4;
 
-/// Why a stream of bytes cannot be cut into frames. The connection it came from is of no use any more.
+/// Why a stream of bytes cannot be cut into frames. The connection it came from is of no use any
+/// more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// The frame is larger than may be taken in.
@@ -41,7 +43,8 @@ pub enum FrameError {
     },
     /// The size is below zero, so what came is not Kafka's protocol (a TLS listener, for example).
     #[error(
-        "the peer announced a frame of {bytes} bytes: it does not speak Kafka's protocol in the clear"
+        "the peer announced a frame of {bytes} bytes: it does not speak Kafka's protocol, or not \
+         in the clear"
     )]
     Negative {
         /// The size announced.
@@ -61,8 +64,8 @@ pub struct EncodeError {
     pub reason: String,
 }
 
-/// Appends `request` to `out` as one whole frame, and says how long it is. After an error `out` is as
-/// it was before.
+/// Appends `request` to `out` as one whole frame, and says how long it is. After an error `out` is
+/// as it was before.
 pub fn encode_request<R: Request>(
     request: &R,
     version: i16,
@@ -81,8 +84,8 @@ pub fn encode_request<R: Request>(
     })
 }
 
-/// Appends `response`, the answer to a request of type `R`, to `out` as one whole frame, and says how
-/// long it is. After an error `out` is as it was before.
+/// Appends `response`, the answer to a request of type `R`, to `out` as one whole frame, and says
+/// how long it is. After an error `out` is as it was before.
 pub fn encode_response<R: Request>(
     response: &R::Response,
     version: i16,
@@ -167,8 +170,8 @@ pub fn read_request(frame: &[u8]) -> WireResult<RequestFrame<'_>> {
     })
 }
 
-/// Reads the header of the answer to a request of `api` and `version` from a frame without its length
-/// prefix: the correlation id, and the body.
+/// Reads the header of the answer to a request of `api` and `version` from a frame without its
+/// length prefix: the correlation id, and the body.
 pub fn read_response(api: ApiKey, version: i16, frame: &[u8]) -> WireResult<(i32, &[u8])> {
     let mut reader = Reader::new(frame);
     let correlation_id = reader.i32()?;
@@ -183,8 +186,8 @@ pub fn decode_request<R: Request>(version: i16, body: impl ByteBuf + AsRef<[u8]>
     decode(R::KEY, version, shapes::request(R::KEY), body)
 }
 
-/// Decodes the whole body of the answer to a request of type `R`. From `Bytes` nothing is copied, from
-/// a slice its texts are.
+/// Decodes the whole body of the answer to a request of type `R`. From `Bytes` nothing is copied,
+/// from a slice its texts are.
 pub fn decode_response<R: Request>(
     version: i16,
     body: impl ByteBuf + AsRef<[u8]>,
@@ -208,8 +211,8 @@ fn decode<M: Message + Decodable>(
 
 /// Cuts a stream of bytes into frames.
 ///
-/// A frame that lies whole in the bytes handed in is given out where it lies; only one that does not
-/// is put together in here, each byte copied once.
+/// A frame that lies whole in the bytes handed in is given out where it lies; only one that does
+/// not is put together in here, each byte copied once.
 #[derive(Debug)]
 pub struct Splitter {
     frame_bytes_max: usize,
@@ -232,8 +235,8 @@ impl Splitter {
         }
     }
 
-    /// Takes the next whole frame, without its length prefix, off `input`; none once `input` is used
-    /// up. What is left over is kept for the next call.
+    /// Takes the next whole frame, without its length prefix, off `input`; none once `input` is
+    /// used up. What is left over is kept for the next call.
     pub fn next<'s, 'i: 's>(
         &'s mut self,
         input: &mut &'i [u8],
@@ -243,13 +246,13 @@ impl Splitter {
             self.partial.clear();
             self.partial.shrink_to(PARTIAL_BYTES_KEPT);
         }
-        if self.partial.is_empty() {
-            if let Some((prefix, rest)) = input.split_first_chunk::<SIZE_BYTES>() {
-                let bytes = self.frame_bytes(*prefix)?;
-                if let Some((frame, rest)) = rest.split_at_checked(bytes) {
-                    *input = rest;
-                    return Ok(Some(frame));
-                }
+        if self.partial.is_empty()
+            && let Some((prefix, rest)) = input.split_first_chunk::<SIZE_BYTES>()
+        {
+            let bytes = self.frame_bytes(*prefix)?;
+            if let Some((frame, rest)) = rest.split_at_checked(bytes) {
+                *input = rest;
+                return Ok(Some(frame));
             }
         }
         self.next_partial(input)

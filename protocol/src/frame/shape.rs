@@ -1,10 +1,10 @@
 //! The shape of messages, walked before a generated decoder sees them.
 //!
-//! The decoders call `Vec::with_capacity` with whatever count the bytes claim: five bytes could ask for
-//! 2³² elements and end the process. They also read a tagged field without regard to its size. So each
-//! message is first walked by a description of its fields: every element that is claimed must be there,
-//! every length must lie inside its parent, and the message must end where its bytes end. What passes
-//! can then allocate no more than a small multiple of its own size.
+//! The decoders call `Vec::with_capacity` with whatever count the bytes claim: five bytes could ask
+//! for 2³² elements and end the process. They also read a tagged field without regard to its size.
+//! So each message is first walked by a description of its fields: every element that is claimed
+//! must be there, every length must lie inside its parent, and the message must end where its bytes
+//! end. What passes can then allocate no more than a small multiple of its own size.
 
 use super::wire::{Reader, WireResult};
 
@@ -34,8 +34,8 @@ pub(super) enum Shape {
     Text,
     TextOrNull,
     BytesOrNull,
-    Array(&'static Shape),
-    ArrayOrNull(&'static Shape),
+    Array(&'static Self),
+    ArrayOrNull(&'static Self),
     Struct(&'static [Field]),
 }
 

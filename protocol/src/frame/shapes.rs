@@ -1,6 +1,6 @@
-//! The table behind [`shape`](super::shape): the messages that are decoded by generated code, in all the versions
-//! that the generated code has. That a row is right is shown by its test: bytes made from the row alone
-//! are decoded and encoded again to the same bytes.
+//! The table behind [`shape`](super::shape): the messages that are decoded by generated code, in
+//! all the versions that the generated code has. That a row is right is shown by its test: bytes
+//! made from the row alone are decoded and encoded again to the same bytes.
 
 use kafka_protocol::messages::ApiKey;
 

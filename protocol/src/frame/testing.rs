@@ -1,5 +1,5 @@
-//! Randomness for this crate's tests: a seed that is printed, and bytes broken the way hostile or sick
-//! peers break them.
+//! Randomness for this crate's tests: a seed that is printed, and bytes broken the way hostile or
+//! sick peers break them.
 
 use std::hash::{BuildHasher, RandomState};
 
@@ -43,8 +43,8 @@ impl Random {
             .collect()
     }
 
-    /// Breaks `bytes` in one to three places: flipped bits, lengths and counts blown up, bytes put in,
-    /// taken out or repeated, the end cut off.
+    /// Breaks `bytes` in one to three places: flipped bits, lengths and counts blown up, bytes put
+    /// in, taken out or repeated, the end cut off.
     pub(crate) fn mutate(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..1 + self.below(3) {
             let at = self.below(bytes.len() + 1);

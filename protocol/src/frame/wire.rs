@@ -1,8 +1,8 @@
 //! Reading Kafka's primitive types out of bytes that a stranger sent.
 //!
-//! Invariants: nothing is read beyond the reader's end, nothing is allocated, a count is believed only
-//! if that many of its smallest elements could still follow, and a tagged field is read inside its own
-//! size and to its very end.
+//! Invariants: nothing is read beyond the reader's end, nothing is allocated, a count is believed
+//! only if that many of its smallest elements could still follow, and a tagged field is read inside
+//! its own size and to its very end.
 
 use std::str;
 
@@ -263,8 +263,8 @@ impl<'a> Reader<'a> {
             .ok_or(WireError::Null { position })
     }
 
-    /// The tagged fields at the end of a flexible struct. `field` reads those that it knows and says
-    /// whether it did; what it did not is skipped.
+    /// The tagged fields at the end of a flexible struct. `field` reads those that it knows and
+    /// says whether it did; what it did not is skipped.
     pub fn tagged(
         &mut self,
         mut field: impl FnMut(u32, &mut Self) -> WireResult<bool>,

@@ -1,10 +1,11 @@
 //! Fetch (key 1), versions 12 to 18.
 //!
-//! v12 flexible, diverging epochs · v13 topic ids · v14 tiered storage: no other bytes · v15 no replica
-//! id · v16 node endpoints · v17 directory ids, for replicas only · v18 high watermark, for replicas only
+//! v12 flexible, diverging epochs · v13 topic ids · v14 tiered storage: no other bytes · v15 no
+//! replica id · v16 node endpoints · v17 directory ids, for replicas only · v18 high watermark, for
+//! replicas only
 //!
-//! The request is appended to a buffer; the response is walked where it lies and its records are given
-//! out as slices of it.
+//! The request is appended to a buffer; the response is walked where it lies and its records are
+//! given out as slices of it.
 
 use kafka_protocol::messages::ApiKey;
 
@@ -236,8 +237,8 @@ fn array_bytes(count: usize) -> usize {
     varint_bytes(count as u32 + 1)
 }
 
-/// The answer to a Fetch request, in the bytes it came in. It was walked as a whole before it is given
-/// out (but for its records), so its iterators do not fail.
+/// The answer to a Fetch request, in the bytes it came in. It was walked as a whole before it is
+/// given out (but for its records), so its iterators do not fail.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchResponse<'a> {
     version: i16,

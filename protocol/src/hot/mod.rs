@@ -1,5 +1,6 @@
-//! The two messages of the data path, whose bytes are written and walked in place: no allocation, no
-//! copy of records. Everything else goes through the generated messages, which are the oracle here.
+//! The two messages of the data path, whose bytes are written and walked in place: no allocation,
+//! no copy of records. Everything else goes through the generated messages, which are the oracle
+//! here.
 
 pub mod fetch;
 pub mod produce;

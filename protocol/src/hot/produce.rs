@@ -1,5 +1,5 @@
-//! Produce (key 0), versions 9 to 13: one batch, in one partition entry, around which the request is
-//! written where the batch lies.
+//! Produce (key 0), versions 9 to 13: one batch, in one partition entry, around which the request
+//! is written where the batch lies.
 //!
 //! v9 flexible · v10 leader hints and node endpoints · v11 transactions: no other bytes ·
 //! v12 transactions v2: no other bytes · v13 topic ids
@@ -28,7 +28,8 @@ pub const TOPIC_ID_SINCE: i16 = 13;
 /// Kafka's bound on a topic's name.
 pub const TOPIC_NAME_BYTES_MAX: usize = 249;
 
-/// Our bound on a client id, so that the room before a batch is known beforehand. (Kafka's is 32,767.)
+/// Our bound on a client id, so that the room before a batch is known beforehand. (Kafka's is
+/// 32,767.)
 pub const CLIENT_ID_BYTES_MAX: usize = 255;
 
 /// The room that any head needs before its batch.
@@ -45,8 +46,8 @@ pub const TAIL: [u8; TAIL_BYTES] = [0; TAIL_BYTES];
 /// The room that the tail needs behind its batch.
 pub const TAIL_BYTES: usize = 3;
 
-/// The header but for the client id's text, the null transactional id, acks, time-out, and the counts
-/// of topics and partitions with the partition's number.
+/// The header but for the client id's text, the null transactional id, acks, time-out, and the
+/// counts of topics and partitions with the partition's number.
 const FIXED_BYTES: usize = (2 + 2 + 4 + 2 + 1) + 1 + 2 + 4 + 1 + (1 + 4);
 
 /// Everything of a Produce request but the batch.
@@ -156,8 +157,8 @@ impl<'a> ProduceHead<'a> {
 /// The compact count of an array of one.
 const ONE: u8 = 2;
 
-/// The answer to a Produce request, in the bytes it came in. It was walked as a whole before it is given
-/// out, so its iterators do not fail.
+/// The answer to a Produce request, in the bytes it came in. It was walked as a whole before it is
+/// given out, so its iterators do not fail.
 #[derive(Debug, Clone, Copy)]
 pub struct ProduceResponse<'a> {
     version: i16,

@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
-    MetadataRequest,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, BrokerId, FetchRequest, InitProducerIdRequest,
+    InitProducerIdResponse, MetadataRequest,
 };
 use kafka_protocol::protocol::Request;
 
@@ -226,8 +226,8 @@ fn answers_find_their_requests_however_they_are_cut() {
     }
 }
 
-/// Whether `bytes`, in answer to three requests, close the connection with `expected`, and which of the
-/// requests are then unanswered.
+/// Whether `bytes`, in answer to three requests, close the connection with `expected`, and which of
+/// the requests are then unanswered.
 fn check_closed(bytes: &[u8], expected: &ConnectionError, left: &[u64]) {
     let now = start();
     let mut connection = ready(now);
@@ -363,11 +363,11 @@ fn a_request_that_nobody_answers_is_not_in_flight() {
 fn a_request_that_cannot_be_said_leaves_no_trace() {
     let now = start();
     let mut connection = ready(now);
-    let request = InitProducerIdRequest::default().with_enable_2_pc(true);
+    let request = FetchRequest::default().with_replica_id(BrokerId(5));
     let mut out = vec![1];
     let error = connection
         .encode(&request, 1, now, &mut out)
-        .expect_err("not in version 5");
+        .expect_err("not in version 18");
     assert!(matches!(error, RequestError::Encode(_)), "{error}");
     assert_eq!((out, connection.in_flight()), (vec![1], 0));
 }
