@@ -1,1 +1,5 @@
-fn main() {}
+//! What crosses a boundary: files, processes, sockets, and a real Apache Kafka.
+//!
+//! One binary, so that the brokers it starts and the judge's JVM are shared by all tests.
+
+mod kafka;
