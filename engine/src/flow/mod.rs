@@ -1,0 +1,21 @@
+//! Flows: one task each, as a state machine between files and Kafka.
+
+pub mod config;
+mod cut;
+mod partition;
+mod piece;
+pub mod resume;
+pub mod survey;
+mod tail;
+pub mod to_kafka;
+mod window;
+
+pub use cut::CutRules;
+pub use piece::Tail;
+pub use tail::TailError;
+
+pub(crate) use partition::LinkId;
+
+/// Room around a batch in a frame: the request's head before it, its tail behind.
+pub(crate) const BATCH_ROOM_BYTES: usize =
+    protocol::hot::produce::HEAD_BYTES_MAX + protocol::hot::produce::TAIL_BYTES;

@@ -1,0 +1,446 @@
+//! What a crash left: for each partition, from what is acknowledged and what the broker remembers to where
+//! sending goes on. Blocking, before any shard runs.
+//!
+//! The broker's memory of our producer id is asked for first (DescribeProducers, of the leader). Where
+//! it knows us, the batches that may have arrived are found by cutting the input again, and the one that
+//! ends at its last sequence is sent once more: its acknowledgement commits it and all before it. Where it
+//! has forgotten us, the log's tail is read for batches that bear our identity. Where that may not be
+//! read either, what may have been in flight is sent again one by one. Nothing is guessed in silence.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
+use kafka_protocol::messages::describe_producers_response::PartitionResponse;
+use kafka_protocol::messages::{DescribeProducersRequest, ProducerId, TopicName};
+use kafka_protocol::protocol::StrBytes;
+use protocol::client::producer::{BrokerState, Identity, Sequence};
+use protocol::error_code::ErrorCode;
+
+use super::config::{SurveyedBatch, Unconfirmed};
+use super::survey::{Survey, SurveyError};
+use super::tail::{OurBatch, TailError, TailRequest, read_tails};
+use crate::control::{Control, ControlError, To};
+use crate::positions::PartitionSlot;
+
+/// Batches that a process may have had in flight when it died.
+const IN_FLIGHT_MAX: usize = 5;
+
+/// Why a load cannot go on where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The cluster did not answer.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The input cannot be read.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Tail(#[from] TailError),
+    /// The bytes before a position are others.
+    #[error(
+        "the input changed since it was loaded: the {bytes} bytes before position {position} \
+         (partition {partition}) are others; --restart forgets what was loaded and begins anew"
+    )]
+    Changed {
+        /// The partition that the bytes went to.
+        partition: u32,
+        /// Behind them.
+        position: u64,
+        /// How many are compared.
+        bytes: u32,
+    },
+    /// Somebody else wrote with our id.
+    #[error(
+        "partition {partition}: another process wrote with our producer id {producer_id} (epoch \
+         {broker}, ours is {ours}): is the same job running elsewhere?"
+    )]
+    Fenced {
+        /// The partition.
+        partition: u32,
+        /// Our id.
+        producer_id: i64,
+        /// Our epoch.
+        ours: i16,
+        /// The broker's.
+        broker: i32,
+    },
+    /// The broker does not have what it acknowledged.
+    #[error(
+        "partition {partition}: the broker lost acknowledged records: its last sequence is {broker}, \
+         and {acknowledged} was acknowledged (offset {offset}, input position {position}); --restart \
+         loads everything anew"
+    )]
+    AcknowledgedLost {
+        /// The partition.
+        partition: u32,
+        /// The last sequence acknowledged.
+        acknowledged: Sequence,
+        /// The broker's last one.
+        broker: Sequence,
+        /// The last offset acknowledged.
+        offset: i64,
+        /// The input position behind it.
+        position: u64,
+    },
+    /// What the log holds under our id is nothing that we sent.
+    #[error(
+        "partition {partition}: the log holds sequence {found} under our producer id where {expected} \
+         was to come (behind offset {offset}); nothing was sent; --restart loads everything anew"
+    )]
+    Gap {
+        /// The partition.
+        partition: u32,
+        /// What was to come.
+        expected: Sequence,
+        /// What is there.
+        found: Sequence,
+        /// The last offset acknowledged.
+        offset: i64,
+    },
+    /// The broker has more records of ours than the input holds.
+    #[error("partition {partition}: the broker has {records} more records of ours than the input holds")]
+    Beyond {
+        /// The partition.
+        partition: u32,
+        /// How many it has behind what was acknowledged.
+        records: u64,
+    },
+}
+
+/// One partition of a job that goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Resumed {
+    /// Which.
+    pub partition: u32,
+    /// What is acknowledged.
+    pub slot: PartitionSlot,
+    /// Its leader, and the leader's epoch.
+    pub leader: (i32, i32),
+}
+
+/// Where a partition goes on.
+#[derive(Debug)]
+pub struct GoOn {
+    /// Which.
+    pub partition: u32,
+    /// What is known to be in the log now.
+    pub slot: PartitionSlot,
+    /// The broker has just confirmed it.
+    pub is_known: bool,
+    /// What may have arrived.
+    pub unconfirmed: Option<Unconfirmed>,
+    /// From this input position on, records may come to lie in the log twice.
+    pub doubt: Option<u64>,
+}
+
+/// What the broker says of our producer id.
+#[derive(Debug, Clone, Copy)]
+enum Memory {
+    Knows { epoch: i32, last: Sequence },
+    Forgot,
+    MayNotAsk,
+}
+
+/// What a resume works with.
+#[derive(Debug)]
+pub struct Resume<'a, 'i> {
+    /// The cluster.
+    pub control: &'a mut Control,
+    /// The input.
+    pub survey: &'a mut Survey<'i>,
+    /// The topic.
+    pub topic: &'a str,
+    /// Its id.
+    pub topic_id: [u8; 16],
+    /// How long the leaders' answers are waited for.
+    pub timeout: Duration,
+    /// `producer.id.expiration.ms`, where it is known.
+    pub expiration: Duration,
+    /// Now, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Resume<'_, '_> {
+    /// Decides for each partition. Those of a job without idempotence just go on at their position.
+    pub fn decide(&mut self, partitions: Vec<Resumed>) -> Result<Vec<GoOn>, ResumeError> {
+        for resumed in &partitions {
+            self.check_input(resumed)?;
+        }
+        let memories = self.ask_memories(&partitions)?;
+        let mut decided = Vec::new();
+        let mut to_scan = Vec::new();
+        for resumed in partitions {
+            let memory = memories.get(&resumed.partition).copied();
+            match self.decide_by_memory(resumed, memory)? {
+                Some(go_on) => decided.push(go_on),
+                None => to_scan.push((resumed, memory)),
+            }
+        }
+        self.scan(to_scan, &mut decided)?;
+        decided.sort_by_key(|go_on| go_on.partition);
+        Ok(decided)
+    }
+
+    fn check_input(&mut self, resumed: &Resumed) -> Result<(), ResumeError> {
+        let slot = &resumed.slot;
+        let (position, bytes) = (slot.tail_position, slot.tail_bytes);
+        if bytes > 0 && self.survey.crc(position, bytes)? != slot.tail_crc {
+            let position = position + u64::from(bytes);
+            return Err(ResumeError::Changed { partition: resumed.partition, position, bytes });
+        }
+        Ok(())
+    }
+
+    /// Asks each leader about its partitions, until all have answered or time is up.
+    fn ask_memories(
+        &mut self,
+        partitions: &[Resumed],
+    ) -> Result<HashMap<u32, Memory>, ResumeError> {
+        let mut by_leader: HashMap<i32, Vec<Resumed>> = HashMap::new();
+        for resumed in partitions.iter().filter(|resumed| resumed.slot.producer_id >= 0) {
+            by_leader.entry(resumed.leader.0).or_default().push(*resumed);
+        }
+        let deadline = self.control.now() + self.timeout;
+        let mut memories = HashMap::new();
+        for (leader, resumed) in by_leader {
+            let mut left = resumed;
+            while !left.is_empty() {
+                self.ask_leader(leader, &mut left, &mut memories, deadline)?;
+            }
+        }
+        Ok(memories)
+    }
+
+    fn ask_leader(
+        &mut self,
+        leader: i32,
+        left: &mut Vec<Resumed>,
+        memories: &mut HashMap<u32, Memory>,
+        deadline: Instant,
+    ) -> Result<(), ResumeError> {
+        let indexes = left.iter().map(|resumed| resumed.partition.cast_signed()).collect();
+        let name = TopicName(StrBytes::from_string(self.topic.to_owned()));
+        let topic = TopicRequest::default().with_name(name).with_partition_indexes(indexes);
+        let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+        let response = self.control.call(To::Broker(leader), &request)?;
+        let mut retry = ErrorCode::NONE;
+        for described in response.topics.iter().flat_map(|topic| &topic.partitions) {
+            let index = described.partition_index.cast_unsigned();
+            let Some(at) = left.iter().position(|resumed| resumed.partition == index) else {
+                continue;
+            };
+            match memory(described, left[at].slot.producer_id) {
+                Ok(memory) => {
+                    memories.insert(index, memory);
+                    left.remove(at);
+                }
+                Err(error) => retry = error,
+            }
+        }
+        if !left.is_empty() {
+            if self.control.now() >= deadline || !retry.is_retriable() {
+                let error = crate::net::LinkError::System(format!("{retry}: {}", retry.meaning()));
+                let api = kafka_protocol::messages::ApiKey::DescribeProducers;
+                return Err(ControlError::Lost { api, to: format!("broker {leader}"), error }.into());
+            }
+            self.control.pause(Duration::from_millis(200))?;
+        }
+        Ok(())
+    }
+
+    /// `None`: the log must be read.
+    fn decide_by_memory(
+        &mut self,
+        resumed: Resumed,
+        memory: Option<Memory>,
+    ) -> Result<Option<GoOn>, ResumeError> {
+        let Resumed { partition, slot, .. } = resumed;
+        let go_on = |is_known, unconfirmed| GoOn {
+            partition,
+            slot,
+            is_known,
+            unconfirmed,
+            doubt: None,
+        };
+        let Some(memory) = memory else {
+            // Without idempotence what was in flight is sent again.
+            let doubt = (!slot.clean).then_some(slot.position);
+            return Ok(Some(GoOn { doubt, ..go_on(false, None) }));
+        };
+        let (epoch, last) = match memory {
+            Memory::Knows { epoch, last } => (epoch, last),
+            Memory::Forgot | Memory::MayNotAsk if slot.clean => {
+                return Ok(Some(go_on(false, None)));
+            }
+            Memory::Forgot => return Ok(None),
+            Memory::MayNotAsk => return self.send_again(resumed).map(Some),
+        };
+        let ours = i32::from(slot.epoch);
+        if epoch > ours {
+            let producer_id = slot.producer_id;
+            return Err(ResumeError::Fenced { partition, producer_id, ours: slot.epoch, broker: epoch });
+        }
+        if epoch < ours {
+            return Ok(Some(go_on(false, None)));
+        }
+        let next = next_sequence(&slot);
+        let ahead = last.distance_from(next.minus(1));
+        if ahead == 0 {
+            return Ok(Some(go_on(true, None)));
+        }
+        if ahead >= Sequence::HALF {
+            return Err(ResumeError::AcknowledgedLost {
+                partition,
+                acknowledged: next.minus(1),
+                broker: last,
+                offset: slot.last_offset,
+                position: slot.position,
+            });
+        }
+        let batches = self.survey.batches(partition, slot.position, u64::from(ahead))?;
+        let records: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
+        if records < u64::from(ahead) {
+            return Err(ResumeError::Beyond { partition, records: u64::from(ahead) - records });
+        }
+        if records > u64::from(ahead) {
+            return Ok(None); // A half of a batch: the log's headers decide.
+        }
+        let epoch = slot.epoch;
+        let state = Some(BrokerState { epoch, last });
+        Ok(Some(go_on(true, Some(Unconfirmed { batches, state }))))
+    }
+
+    /// We may not look: what may have been in flight goes again, one by one.
+    fn send_again(&mut self, resumed: Resumed) -> Result<GoOn, ResumeError> {
+        let Resumed { partition, slot, .. } = resumed;
+        let mut batches: Vec<SurveyedBatch> = Vec::new();
+        let mut position = slot.position;
+        while batches.len() < IN_FLIGHT_MAX {
+            let more = self.survey.batches(partition, position, 1)?;
+            let Some(last) = more.last() else { break };
+            position = last.range.end;
+            batches.extend(more);
+        }
+        // Forgotten producers are not recognised, so what arrived would be appended once more.
+        let newest = Duration::from_millis(slot.newest_timestamp.max(0).cast_unsigned());
+        let now = Duration::from_millis(self.now_ms.max(0).cast_unsigned());
+        let is_old = now.saturating_sub(newest) >= self.expiration;
+        let doubt = is_old.then_some(slot.position);
+        let unconfirmed = Some(Unconfirmed { batches, state: None });
+        Ok(GoOn { partition, slot, is_known: false, unconfirmed, doubt })
+    }
+
+    /// Reads the log's tail of each, and goes on behind what is there.
+    fn scan(
+        &mut self,
+        to_scan: Vec<(Resumed, Option<Memory>)>,
+        decided: &mut Vec<GoOn>,
+    ) -> Result<(), ResumeError> {
+        if to_scan.is_empty() {
+            return Ok(());
+        }
+        let requests = to_scan.iter().map(|(resumed, _)| TailRequest {
+            partition: resumed.partition,
+            leader: resumed.leader.0,
+            leader_epoch: resumed.leader.1,
+            from: tail_begin(&resumed.slot),
+            producer_id: resumed.slot.producer_id,
+        });
+        let tails =
+            read_tails(self.control, self.topic, self.topic_id, requests.collect())?;
+        for (resumed, memory) in to_scan {
+            let tail = &tails[&resumed.partition];
+            if tail.is_denied {
+                decided.push(self.send_again(resumed)?);
+                continue;
+            }
+            let mut go_on = self.go_behind(resumed, &tail.batches)?;
+            // Retention took what lay between: whether something of ours was there cannot be told.
+            if tail.began_at > tail_begin(&resumed.slot) {
+                go_on.doubt = Some(resumed.slot.position);
+            }
+            if let Some(Memory::Knows { last, .. }) = memory {
+                let reached = next_sequence(&go_on.slot).minus(1);
+                if reached != last {
+                    return Err(gap(&resumed, reached.plus(1), last));
+                }
+                go_on.is_known = true;
+            }
+            decided.push(go_on);
+        }
+        Ok(())
+    }
+
+    fn go_behind(&mut self, resumed: Resumed, ours: &[OurBatch]) -> Result<GoOn, ResumeError> {
+        let Resumed { partition, mut slot, .. } = resumed;
+        let mut next = next_sequence(&slot);
+        let mut records = 0;
+        for batch in ours.iter().filter(|batch| batch.epoch == slot.epoch) {
+            let ahead = batch.first.distance_from(next);
+            if ahead >= Sequence::HALF {
+                continue; // Acknowledged before.
+            }
+            if ahead > 0 {
+                return Err(gap(&resumed, next, batch.first));
+            }
+            records += u64::from(batch.count);
+            next = next.plus(batch.count);
+            if slot.first_offset < 0 {
+                slot.first_offset = batch.base_offset;
+            }
+            slot.last_offset = batch.base_offset + i64::from(batch.count) - 1;
+            slot.last_batch_first_sequence = batch.first.value();
+            slot.newest_timestamp = slot.newest_timestamp.max(batch.max_timestamp);
+        }
+        if records > 0 {
+            let found = self.survey.skip(partition, slot.position, records)?;
+            let (position, tail) = found.ok_or(ResumeError::Beyond { partition, records })?;
+            slot.bytes += position - slot.position;
+            slot.position = position;
+            slot.records += records;
+            slot.next_sequence = next.value();
+            (slot.tail_crc, slot.tail_bytes, slot.tail_position) =
+                (tail.crc, tail.bytes, tail.position);
+        }
+        Ok(GoOn { partition, slot, is_known: false, unconfirmed: None, doubt: None })
+    }
+}
+
+fn next_sequence(slot: &PartitionSlot) -> Sequence {
+    Sequence::new(slot.next_sequence.max(0)).expect("not negative")
+}
+
+/// Behind what was acknowledged, or where the log ended when the job began.
+fn tail_begin(slot: &PartitionSlot) -> i64 {
+    if slot.last_offset >= 0 { slot.last_offset + 1 } else { slot.end_offset_at_start.max(0) }
+}
+
+fn gap(resumed: &Resumed, expected: Sequence, found: Sequence) -> ResumeError {
+    let offset = resumed.slot.last_offset;
+    ResumeError::Gap { partition: resumed.partition, expected, found, offset }
+}
+
+/// What a leader says of our id; an error where it should be asked again.
+fn memory(described: &PartitionResponse, producer_id: i64) -> Result<Memory, ErrorCode> {
+    match ErrorCode(described.error_code) {
+        ErrorCode::NONE => {}
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED => return Ok(Memory::MayNotAsk),
+        error => return Err(error),
+    }
+    let ours = described
+        .active_producers
+        .iter()
+        .find(|producer| producer.producer_id == ProducerId(producer_id));
+    Ok(match ours.map(|ours| (ours.producer_epoch, Sequence::new(ours.last_sequence))) {
+        Some((epoch, Some(last))) => Memory::Knows { epoch, last },
+        _ => Memory::Forgot,
+    })
+}
+
+/// Who produces, by a slot.
+pub fn identity(slot: &PartitionSlot) -> Option<Identity> {
+    (slot.producer_id >= 0)
+        .then_some(Identity { producer_id: slot.producer_id, epoch: slot.epoch })
+}

@@ -1,0 +1,251 @@
+//! File → Kafka in split mode: one shard's loop.
+//!
+//! A lane owns some partitions, a producer id, and a connection to each broker that leads one of them. A
+//! task reads a window of the input for one partition; when it is read, its lines are framed into the
+//! open batch, the batch is sealed and sent, and all that is kept is its range ([`Piece`]). What must be
+//! sent again is read and framed again. The answer comes back along one path: link → producer →
+//! partition's slot → observer.
+//!
+//! Everything is bounded by the buffers made at start: a task needs a read buffer, a batch a frame.
+
+mod answers;
+mod batch;
+mod error;
+mod lane;
+mod long;
+mod pace;
+mod tasks;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use protocol::records::compression::Compressor;
+use protocol::records::kernel::Framer;
+
+pub use error::FlowError;
+use lane::Lane;
+use pace::Pace;
+use tasks::Task;
+
+use super::config::{LoadConfig, LoadObserver, PartitionStart, Progress};
+use crate::cluster::Cluster;
+use crate::files::Files;
+use crate::io::{Completion, Io};
+use crate::limits;
+use crate::memory::{Buffer, Pool};
+use crate::net::{LinkEvent, Links, Purpose};
+
+/// How long what is in flight is waited for after a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest wait without looking at the stop flag; wakers end it sooner.
+const TICK: Duration = Duration::from_millis(500);
+
+/// One shard of a load: a thread, its I/O, and the lanes that it drives.
+#[derive(Debug)]
+pub struct ToKafka {
+    io: Io,
+    config: LoadConfig,
+    framer: Framer,
+    lanes: Vec<Lane>,
+    links: Links,
+    cluster: Cluster,
+    tasks: Vec<Option<Task>>,
+    files: Files,
+    reads: Pool,
+    frames: Pool,
+    frame_bytes: usize,
+    compressor: Option<Compressor>,
+    /// What is compressed goes here, and the buffers change places.
+    scratch: Option<Buffer>,
+    pace: Pace,
+    progress: Arc<Progress>,
+    observer: Arc<dyn LoadObserver>,
+    /// Set when nothing new is sent any more, and until when answers are waited for.
+    draining: Option<Instant>,
+    failure: Option<FlowError>,
+    next_lane: usize,
+}
+
+/// What came of a shard.
+#[derive(Debug)]
+pub struct ShardReport {
+    /// It was stopped before the end of its input.
+    pub was_stopped: bool,
+}
+
+impl ToKafka {
+    /// A shard that drives `lanes`, each the starts of its partitions. `cluster` knows the topic.
+    pub fn new(
+        io: Io,
+        config: LoadConfig,
+        cluster: Cluster,
+        lanes: Vec<Vec<PartitionStart>>,
+        progress: Arc<Progress>,
+        observer: Arc<dyn LoadObserver>,
+    ) -> Result<Self, FlowError> {
+        let now = io.now();
+        let reads = Pool::new(limits::read_buffers(lanes.len()), config.rules.window_bytes());
+        let frame_bytes = limits::frame_bytes(config.rules.batch_bytes_max);
+        let frames = Pool::new(limits::frame_buffers(lanes.len()), frame_bytes);
+        let lanes = lanes
+            .into_iter()
+            .map(|starts| Lane::new(now, &config, starts))
+            .collect::<Result<Vec<_>, _>>()?;
+        let compressor = batch::compressor(&config)?;
+        Ok(Self {
+            scratch: compressor.as_ref().map(|_| Buffer::new(frame_bytes)),
+            compressor,
+            framer: config.rules.framer(),
+            links: Links::new(config.client.clone()),
+            files: Files::new(Arc::clone(&config.input)),
+            pace: Pace::new(config.rate, now),
+            io,
+            config,
+            lanes,
+            cluster,
+            tasks: Vec::new(),
+            reads,
+            frames,
+            frame_bytes,
+            progress,
+            observer,
+            draining: None,
+            failure: None,
+            next_lane: 0,
+        })
+    }
+
+    /// A handle that ends the loop's wait, after [`Progress::request_stop`].
+    pub fn waker(&self) -> crate::io::Waker {
+        self.io.waker()
+    }
+
+    /// Runs until all of its partitions are loaded, a stop, or a failure. Whatever happens, every
+    /// acknowledgement that came was given to the observer.
+    pub fn run(mut self) -> Result<ShardReport, FlowError> {
+        let mut completions: Vec<Completion> = Vec::new();
+        loop {
+            let now = self.io.now();
+            if self.draining.is_none() && self.progress.is_stopping() {
+                self.draining = Some(now + DRAIN_TIMEOUT);
+            }
+            if let Err(error) = self.step(now) {
+                self.fail(now, error);
+            }
+            if self.is_over(now) {
+                break;
+            }
+            let until = self.next_look(now);
+            self.io.reap(Some(until), &mut completions).map_err(FlowError::Reap)?;
+            let now = self.io.now();
+            for completion in completions.drain(..) {
+                if let Err(error) = self.handle_completion(now, completion) {
+                    self.fail(now, error);
+                }
+            }
+        }
+        let was_stopped = !self.is_finished();
+        match self.failure {
+            Some(error) => Err(error),
+            None => Ok(ShardReport { was_stopped }),
+        }
+    }
+
+    /// The first failure is the job's; the rest of what is in flight is waited for.
+    fn fail(&mut self, now: Instant, error: FlowError) {
+        if self.failure.is_none() {
+            self.failure = Some(error);
+            self.draining = Some(now + DRAIN_TIMEOUT);
+            self.progress.request_stop();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        let input_bytes = self.config.input.bytes();
+        let all = |lane: &Lane| lane.partitions.iter().all(|p| p.is_done(input_bytes));
+        self.lanes.iter().all(all)
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        match self.draining {
+            Some(until) => now >= until || (self.on_wire() == 0 && self.tasks_under_way() == 0),
+            None => self.is_finished(),
+        }
+    }
+
+    fn on_wire(&self) -> usize {
+        let partitions = self.lanes.iter().flat_map(|lane| &lane.partitions);
+        partitions.map(|partition| partition.producer.on_wire()).sum()
+    }
+
+    fn tasks_under_way(&self) -> usize {
+        self.tasks.iter().flatten().count()
+    }
+
+    fn step(&mut self, now: Instant) -> Result<(), FlowError> {
+        self.cluster.poll(now, &mut self.io, &mut self.links);
+        self.handle_link_events(now)?;
+        for lane in 0..self.lanes.len() {
+            self.look_after(now, lane)?;
+        }
+        if self.draining.is_none() {
+            self.start_tasks(now)?;
+        }
+        self.links.poll(now, &mut self.io);
+        Ok(())
+    }
+
+    fn next_look(&self, now: Instant) -> Instant {
+        let mut until = now + TICK;
+        let producers = self.lanes.iter().flat_map(|lane| &lane.partitions);
+        let timeouts = producers.filter_map(|partition| partition.producer.poll_timeout());
+        let others = [
+            self.draining,
+            self.cluster.poll_timeout(now),
+            self.links.poll_timeout(),
+            self.pace.poll_timeout(),
+        ];
+        // What was due at `now` was tried: what could not go on waits for an event, not for the clock.
+        for at in timeouts.chain(others.into_iter().flatten()).filter(|&at| at > now) {
+            until = until.min(at);
+        }
+        until
+    }
+
+    fn handle_completion(&mut self, now: Instant, completion: Completion) -> Result<(), FlowError> {
+        match Purpose::from_token(completion.token) {
+            Purpose::Read { task } => self.handle_read(now, task, completion),
+            Purpose::Link { .. } => {
+                self.links.handle_completion(now, &mut self.io, completion);
+                self.handle_link_events(now)
+            }
+        }
+    }
+
+    fn handle_link_events(&mut self, now: Instant) -> Result<(), FlowError> {
+        while let Some(event) = self.links.poll_event() {
+            match event {
+                LinkEvent::Ready => {}
+                LinkEvent::Frame { buffer } => self.put_buffer(buffer),
+                LinkEvent::Unanswered { waiting } => self.handle_unanswered(now, waiting)?,
+                LinkEvent::Streamed { task, result } => self.handle_streamed(now, task, result)?,
+                LinkEvent::Reply { link, waiting, version, body } => {
+                    self.handle_reply(now, link, waiting, version, &body)?;
+                }
+                LinkEvent::Lost { link, waiting, error } => {
+                    self.handle_lost(now, link, &waiting, &error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn put_buffer(&mut self, buffer: Buffer) {
+        let window_bytes = self.config.rules.window_bytes();
+        match buffer.len() {
+            len if len == window_bytes => self.reads.put(buffer),
+            len if len == self.frame_bytes => self.frames.put(buffer),
+            _ => {} // A long record's last bytes.
+        }
+    }
+}
