@@ -1,0 +1,185 @@
+//! The APIs that are spoken, one file each, and the table of them.
+//!
+//! What is not in the table is refused as Apache's broker refuses it: ApiVersions of a version that it
+//! does not know is answered with UNSUPPORTED_VERSION and the versions that it does; anything else
+//! that a client could have known from ApiVersions costs it the connection.
+
+pub(crate) mod api_versions;
+pub(crate) mod create_topics;
+pub(crate) mod delete_topics;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_configs;
+pub(crate) mod describe_producers;
+pub(crate) mod fetch;
+pub(crate) mod init_producer_id;
+pub(crate) mod list_offsets;
+pub(crate) mod metadata;
+pub(crate) mod produce;
+
+use std::sync::Arc;
+
+use kafka_protocol::messages::{ApiKey, TopicName};
+use kafka_protocol::protocol::{Request, StrBytes};
+use protocol::error_code::ErrorCode;
+use protocol::frame::wire::WireError;
+use protocol::frame::{self, EncodeError};
+use uuid::Uuid;
+
+use crate::broker::Broker;
+use crate::faults::When;
+use crate::topics::Topic;
+
+/// The lowest version, the highest, and what ApiVersions says is the lowest.
+pub(crate) struct Spoken {
+    pub(crate) api: ApiKey,
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+    pub(crate) min_announced: i16,
+    handle: fn(&mut Call<'_>, &[u8]) -> Result<Answer, RequestError>,
+}
+
+const fn spoken(
+    api: ApiKey,
+    min: i16,
+    max: i16,
+    handle: fn(&mut Call<'_>, &[u8]) -> Result<Answer, RequestError>,
+) -> Spoken {
+    Spoken {
+        api,
+        min,
+        max,
+        min_announced: min,
+        handle,
+    }
+}
+
+/// Every API, by key.
+pub(crate) static SPOKEN: &[Spoken] = &[
+    Spoken {
+        min_announced: produce::MIN_ANNOUNCED,
+        ..spoken(ApiKey::Produce, 3, 13, produce::handle)
+    },
+    spoken(ApiKey::Fetch, 4, 18, fetch::handle),
+    spoken(ApiKey::ListOffsets, 1, 10, list_offsets::handle),
+    spoken(ApiKey::Metadata, 0, 13, metadata::handle),
+    spoken(ApiKey::ApiVersions, 0, 4, api_versions::handle),
+    spoken(ApiKey::CreateTopics, 2, 7, create_topics::handle),
+    spoken(ApiKey::DeleteTopics, 1, 6, delete_topics::handle),
+    spoken(ApiKey::InitProducerId, 0, 5, init_producer_id::handle),
+    spoken(ApiKey::DescribeConfigs, 1, 4, describe_configs::handle),
+    spoken(ApiKey::DescribeCluster, 0, 2, describe_cluster::handle),
+    spoken(ApiKey::DescribeProducers, 0, 0, describe_producers::handle),
+];
+
+/// A request that is being handled.
+pub(crate) struct Call<'a> {
+    pub(crate) broker: &'a Arc<Broker>,
+    pub(crate) api: ApiKey,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    pub(crate) now_ms: i64,
+    /// The request was told to wait until then.
+    pub(crate) wait_until_ms: Option<i64>,
+    /// Where the answer goes, a frame with its length prefix.
+    pub(crate) reply: &'a mut Vec<u8>,
+}
+
+/// What a handler did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It wrote an answer.
+    Reply,
+    /// The client asked for no answer.
+    NoReply,
+    /// It has none, and the connection is to be closed.
+    Close,
+    /// Not yet; at this time at the latest.
+    WaitUntil(i64),
+}
+
+/// Why a request costs its sender the connection.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("API {0} is not known")]
+    Api(i16),
+    #[error("{api:?} version {version} is not spoken")]
+    Version { api: ApiKey, version: i16 },
+    #[error("the request is malformed: {0}")]
+    Malformed(#[from] WireError),
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+/// Handles a request's body.
+pub(crate) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, RequestError> {
+    let (api, version) = (call.api, call.version);
+    let row = SPOKEN.iter().find(|row| row.api == api);
+    match row {
+        Some(row) if (row.min..=row.max).contains(&version) => (row.handle)(call, body),
+        _ if api == ApiKey::ApiVersions => api_versions::refuse(call),
+        _ => Err(RequestError::Version { api, version }),
+    }
+}
+
+impl Call<'_> {
+    /// Decodes the request.
+    fn request<R: Request>(&self, body: &[u8]) -> Result<R, RequestError> {
+        Ok(frame::decode_request(self.version, body)?)
+    }
+
+    /// Writes the answer to a request of type `R`.
+    fn respond<R: Request>(&mut self, response: &R::Response) -> Result<Answer, RequestError> {
+        frame::encode_response::<R>(response, self.version, self.correlation_id, self.reply)?;
+        Ok(Answer::Reply)
+    }
+
+    /// The error that a test wants for this partition's (or topic's) part of the answer.
+    fn fault(&self, topic: Option<&str>, partition: Option<i32>) -> Option<(ErrorCode, When)> {
+        // What waited has been asked for already.
+        if self.wait_until_ms.is_some() {
+            return None;
+        }
+        self.broker.faults.error(self.api, topic, partition)
+    }
+
+    /// The error that a test wants for the part of an answer that nothing hangs on.
+    fn fault_code(&self, topic: Option<&str>, partition: Option<i32>) -> Option<ErrorCode> {
+        self.fault(topic, partition).map(|(code, _)| code)
+    }
+
+    /// The topic, by whichever of name and id the version has; its code if there is none.
+    fn topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
+        if id.is_nil() {
+            self.broker
+                .topics
+                .by_name(name)
+                .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        } else {
+            self.broker
+                .topics
+                .by_id(id)
+                .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+        }
+    }
+
+    /// Compares what a client believes to be the leader's epoch with what it is; −1 is no belief.
+    fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
+        match believed {
+            -1 => Ok(()),
+            older if older < self.broker.leader_epoch() => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            newer if newer > self.broker.leader_epoch() => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A topic's name as messages have it.
+pub(crate) fn topic_name(name: &str) -> TopicName {
+    TopicName(text(name))
+}
+
+/// Text as messages have it.
+fn text(text: impl Into<String>) -> StrBytes {
+    StrBytes::from_string(text.into())
+}
+
