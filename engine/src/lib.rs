@@ -4,5 +4,15 @@
 //! buffers and flows; nothing is shared and nothing is locked on the way from bytes to bytes.
 #![warn(missing_docs)]
 
-pub mod io;
+pub mod limits;
 pub mod memory;
+pub mod positions;
+
+pub mod io;
+
+pub mod cluster;
+pub mod control;
+pub mod files;
+pub mod flow;
+pub mod input;
+pub mod net;
