@@ -1,5 +1,6 @@
 //! Moves data between files and Apache Kafka over io_uring: the program `ringmain`.
 
+mod broker;
 mod cli;
 mod config;
 mod load;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     }
     match command {
         Command::Load(args) => load(*args),
+        Command::Broker(args) => run_broker(args),
         Command::Dump(_) => complain(cli::DUMP, Exit::Usage),
         Command::Verify(_) => complain(cli::VERIFY, Exit::Usage),
         Command::ConnectStandalone(_) | Command::ConnectDistributed(_) => {
@@ -49,6 +51,17 @@ fn load(args: cli::LoadArgs) -> ExitCode {
         tracing::warn!("{notice}");
     }
     match load::run(&planned.options) {
+        Ok(exit) => exit.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn run_broker(args: cli::BrokerArgs) -> ExitCode {
+    let options = match cli::plan_broker(args, &|name| std::env::var_os(name)) {
+        Ok(options) => options,
+        Err(error) => return complain(&describe(&error), Exit::Usage),
+    };
+    match broker::run(options) {
         Ok(exit) => exit.code().into(),
         Err(error) => complain(&describe(&error), error.exit()),
     }

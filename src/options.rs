@@ -113,12 +113,9 @@ impl HostPort {
         }
         Ok(addresses)
     }
-}
 
-impl FromStr for HostPort {
-    type Err = AddressError;
-
-    fn from_str(address: &str) -> Result<Self, AddressError> {
+    /// An address to listen on: port 0 takes a free one.
+    pub(crate) fn parse_listen(address: &str) -> Result<Self, AddressError> {
         let bare = match address.split_once("://") {
             Some((protocol, bare)) if protocol.eq_ignore_ascii_case("PLAINTEXT") => bare,
             Some((protocol, _)) => {
@@ -133,17 +130,23 @@ impl FromStr for HostPort {
         if host.is_empty() {
             return Err(AddressError::NoHost(address.to_owned()));
         }
-        let port = match port {
-            None => KAFKA_PORT,
-            Some(port) => match port.parse() {
-                Ok(0) | Err(_) => return Err(AddressError::Port(address.to_owned())),
-                Ok(port) => port,
-            },
-        };
+        let port = port.map_or(Ok(KAFKA_PORT), str::parse);
         Ok(Self {
             host: host.to_owned(),
-            port,
+            port: port.map_err(|_| AddressError::Port(address.to_owned()))?,
         })
+    }
+}
+
+impl FromStr for HostPort {
+    type Err = AddressError;
+
+    fn from_str(address: &str) -> Result<Self, AddressError> {
+        let parsed = Self::parse_listen(address)?;
+        if parsed.port == 0 {
+            return Err(AddressError::Port(address.to_owned()));
+        }
+        Ok(parsed)
     }
 }
 
@@ -200,11 +203,14 @@ impl FromStr for CreateTopic {
             })?;
             let (key, value) = (key.trim(), value.trim());
             let twice = match key {
-                "partitions" => made.partitions.replace(at_least_one(key, value)?).is_some(),
-                "replication" | "replication-factor" | "replication.factor" => made
-                    .replication
-                    .replace(at_least_one(key, value)?)
-                    .is_some(),
+                "partitions" => {
+                    let partitions = at_least_one(key, value, i32::MAX.unsigned_abs())?;
+                    made.partitions.replace(partitions).is_some()
+                }
+                "replication" | "replication-factor" | "replication.factor" => {
+                    let replication = at_least_one(key, value, i16::MAX.unsigned_abs())?;
+                    made.replication.replace(replication).is_some()
+                }
                 _ => return Err(format!("{key:?} is neither partitions nor replication")),
             };
             if twice {
@@ -215,9 +221,13 @@ impl FromStr for CreateTopic {
     }
 }
 
-fn at_least_one<N: FromStr + Default + PartialEq>(key: &str, value: &str) -> Result<N, String> {
+/// The protocol's numbers are signed.
+fn at_least_one<N>(key: &str, value: &str, max: N) -> Result<N, String>
+where
+    N: FromStr + Default + PartialOrd,
+{
     match value.parse() {
-        Ok(number) if number != N::default() => Ok(number),
+        Ok(number) if number > N::default() && number <= max => Ok(number),
         _ => Err(format!(
             "{key}={value} is not a number from 1 on that Kafka can take"
         )),
@@ -376,6 +386,10 @@ mod tests {
         check_address(
             "SSL://kafka:1",
             Err("SSL is not there yet, only PLAINTEXT is: \"SSL://kafka:1\""),
+        );
+        assert_eq!(
+            HostPort::parse_listen("[::1]:0").map(|address| address.port),
+            Ok(0)
         );
         assert_eq!(HostPort::parse_list("a, b:1,").unwrap().len(), 2);
         assert_eq!(HostPort::parse_list(" , "), Err(AddressError::Empty));

@@ -46,7 +46,9 @@ pub(crate) enum UsageError {
         name: &'static str,
         why: UnknownChoice,
     },
-    #[error("--embedded needs a directory: neither XDG_DATA_HOME nor HOME is set")]
+    #[error(
+        "the embedded broker needs a directory, and neither XDG_DATA_HOME nor HOME is set to find one"
+    )]
     NoDataHome,
     #[error(transparent)]
     File(#[from] PropertiesError),
@@ -220,5 +222,238 @@ fn io_of_environment(env: Environment<'_>) -> Result<Choice, UsageError> {
             .to_string_lossy()
             .parse()
             .map_err(|why| UsageError::Environment { name: NAME, why }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::options::{CreateTopic, Rate};
+
+    fn plan_with(environment: &[(&str, &str)], line: &str) -> Result<Planned, String> {
+        let words = ["ringmain", "load"]
+            .into_iter()
+            .chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Command::Load(args) = cli.command else {
+            panic!("the line says load");
+        };
+        let env = |name: &str| {
+            let found = environment.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        plan_load(*args, &env).map_err(|error| error.to_string())
+    }
+
+    fn plan(line: &str) -> Result<Planned, String> {
+        plan_with(&[("HOME", "/home/me")], line)
+    }
+
+    fn check_refused(line: &str, expected: &str) {
+        let refused = plan(line).unwrap_err();
+        assert!(refused.contains(expected), "{line}: {refused}");
+    }
+
+    #[test]
+    fn the_shortest_command() {
+        let options = plan("a.log -t logs -b kafka").unwrap().options;
+        let address = HostPort {
+            host: "kafka".to_owned(),
+            port: 9092,
+        };
+        let expected = LoadOptions {
+            inputs: vec!["a.log".to_owned()],
+            topic: "logs".to_owned(),
+            target: Target::Bootstrap(vec![address]),
+            delimiter: b'\n',
+            crlf_strip: false,
+            partition: None,
+            create_topic: None,
+            producer: config::ProducerConfig::default(),
+            lanes: None,
+            state_dir: None,
+            restart: false,
+            dry_run: false,
+            max_errors: 0,
+            rejects: None,
+            rate: None,
+            quiet: false,
+            progress: true,
+            summary: None,
+            io: Choice::Auto,
+            memory_bytes: 32 << 20,
+        };
+        assert_eq!(options, expected);
+    }
+
+    #[test]
+    fn every_flag_reaches_its_option() {
+        let line = "a b -t logs --embedded=/data -D ; --crlf strip -p 3 \
+                    --create-topic partitions=8,replication=3 -z lz4 --lanes 4 --state /state \
+                    --restart --dry-run --max-errors 5 --rejects /r --rate 50MiB -q --summary /s \
+                    --memory 64MiB --io poll -X client.id=me";
+        let options = plan(line).unwrap().options;
+        assert_eq!(options.inputs, ["a", "b"]);
+        assert_eq!(options.target, Target::Embedded("/data".into()));
+        assert_eq!((options.delimiter, options.crlf_strip), (b';', true));
+        assert_eq!(options.partition, Some(3));
+        let create = CreateTopic {
+            partitions: Some(8),
+            replication: Some(3),
+        };
+        assert_eq!(options.create_topic, Some(create));
+        assert_eq!(options.producer.compression.name(), "lz4");
+        assert_eq!(options.producer.client_id, "me");
+        assert_eq!(options.lanes, Some(4));
+        assert_eq!(options.state_dir, Some("/state".into()));
+        assert!(options.restart && options.dry_run && options.quiet && !options.progress);
+        assert_eq!(options.max_errors, 5);
+        assert_eq!(
+            (options.rejects, options.summary),
+            (Some("/r".into()), Some("/s".into()))
+        );
+        assert_eq!(options.rate, Some(Rate::Bytes(50 << 20)));
+        assert_eq!(options.memory_bytes, 64 << 20);
+        assert_eq!(options.io, Choice::Poll);
+    }
+
+    #[test]
+    fn kafkas_and_kcats_spellings_mean_the_same() {
+        let same = plan("a -t t -b k:1 -z gzip -X acks=all").unwrap().options;
+        for line in [
+            "a --topic t --bootstrap-server k:1 --compression gzip --producer-property acks=all",
+            "a --topic t --broker-list k:1 --compression-codec gzip --command-property acks=all",
+            "-P -l -t t --brokers k:1 -z gzip a",
+            "-P -t t -X metadata.broker.list=k:1 -X compression.codec=gzip -l a",
+        ] {
+            assert_eq!(plan(line).unwrap().options, same, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_properties_is_read_and_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("client.properties");
+        std::fs::write(&path, "bootstrap.servers=k:1\nlinger.ms=5\n").unwrap();
+        let path = path.to_str().unwrap();
+        for flag in ["-F", "--command-config", "--producer.config"] {
+            let planned = plan(&format!("a -t t {flag} {path}")).unwrap();
+            assert!(matches!(planned.options.target, Target::Bootstrap(_)));
+            assert!(planned.notices[0].starts_with(&format!("{path}, line 2: linger.ms")));
+        }
+        let planned = plan(&format!("a -t t --embedded -F {path}")).unwrap();
+        assert!(planned.notices[1].starts_with("--embedded is taken, not the bootstrap.servers"));
+        check_refused(
+            "a -t t -F /nonexistent",
+            "cannot read the properties file /nonexistent",
+        );
+    }
+
+    #[test]
+    fn the_embedded_broker_has_a_home() {
+        let home = |environment: &[(&str, &str)]| {
+            let planned = plan_with(environment, "a -t t --embedded");
+            planned.map(|planned| planned.options.target)
+        };
+        let embedded = |path: &str| Ok(Target::Embedded(path.into()));
+        let xdg = [("XDG_DATA_HOME", "/data"), ("HOME", "/home/me")];
+        assert_eq!(home(&xdg), embedded("/data/ringmain/embedded"));
+        let relative = [("XDG_DATA_HOME", "data"), ("HOME", "/home/me")];
+        assert_eq!(
+            home(&relative),
+            embedded("/home/me/.local/share/ringmain/embedded")
+        );
+        assert!(
+            home(&[])
+                .unwrap_err()
+                .contains("neither XDG_DATA_HOME nor HOME is set")
+        );
+    }
+
+    #[test]
+    fn the_environment_chooses_the_io_unless_a_flag_does() {
+        let io = |value: &str, line: &str| {
+            let planned = plan_with(&[("RINGMAIN_IO", value)], line);
+            planned.map(|planned| planned.options.io)
+        };
+        assert_eq!(io("uring:basic", "a -t t -b k"), Ok(Choice::UringBasic));
+        assert_eq!(
+            io("uring:basic", "a -t t -b k --io uring"),
+            Ok(Choice::Uring)
+        );
+        assert_eq!(io("", "a -t t -b k"), Ok(Choice::Auto));
+        assert!(
+            io("epoll", "a -t t -b k")
+                .unwrap_err()
+                .contains("RINGMAIN_IO")
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused_with_a_sentence() {
+        for (flag, expected) in [
+            ("-K :", "records with keys are not there yet"),
+            ("-k key", "records with keys are not there yet"),
+            ("-H a=b", "records with headers are not there yet"),
+            ("-Z", "null values are not there yet"),
+            ("-c 10", "loading only so many records is not there yet"),
+            ("-f %k", "formats of lines are not there yet"),
+            (
+                "--property parse.key=true",
+                "keys and headers within lines are not there yet",
+            ),
+            (
+                "--reader-property parse.key=true",
+                "keys and headers within lines",
+            ),
+            ("--input csv", "other formats than lines are not there yet"),
+            ("--verify=hash", "verification is not there yet"),
+            ("--verify", "verification is not there yet"),
+            ("-C", "reading a topic is not there yet"),
+            (
+                "-X security.protocol=SSL",
+                "\"SSL\" is not there yet, only PLAINTEXT is",
+            ),
+            ("-D ||", "longer ones are not there yet"),
+        ] {
+            check_refused(&format!("a -t t -b k {flag}"), expected);
+        }
+        check_refused("- -t t -b k", "(standard input) is not there yet");
+        check_refused(
+            "s3://bucket/x -t t -b k",
+            "only files on this machine can be loaded",
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        check_refused("a -t t", "where to?");
+        check_refused("-t t -b k", "<FILE>...");
+        check_refused("a -b k", "--topic <TOPIC>");
+        check_refused("a -t t -b k --embedded", "cannot be used with");
+        check_refused("a -t a/b -b k", "\"a/b\" is no name for a topic");
+        check_refused("a -t .. -b k", "\"..\" is no name for a topic");
+        check_refused("a -t t -b k:x", "\"k:x\" does not end in a port");
+        check_refused(
+            "a -t t -b k -X acks",
+            "--producer-property \"acks\" is not key=value",
+        );
+        check_refused(
+            "a -t t -b k --memory 1k",
+            "--memory: 1024 bytes are too few",
+        );
+        check_refused("a -t t -b k --lanes 0", "--lanes");
+        check_refused("a -t t -b k -p -1", "-1");
+        check_refused("a -t t -b k --rate fast", "is no rate");
+        check_refused("a -t t -b k --io epoll", "auto, uring, uring:basic");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent_in_itself() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
     }
 }

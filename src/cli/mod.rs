@@ -3,6 +3,7 @@
 //! Names are Kafka's and kcat's where those have one. Turning what was typed into typed options is in
 //! `load.rs`; what is refused because it is not there yet, in `not_yet.rs`.
 
+mod broker;
 mod load;
 mod not_yet;
 
@@ -11,10 +12,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use engine::io::Choice;
 
+pub(crate) use broker::plan_broker;
 pub(crate) use load::plan_load;
 pub(crate) use not_yet::{CONNECT, DUMP, NotYetArgs, VERIFY, refuse_name};
 
-use crate::options::{CreateTopic, Rate, parse_bytes, parse_delimiter};
+use crate::options::{CreateTopic, HostPort, Rate, parse_bytes, parse_delimiter};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +64,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load files into a topic, a record for each line
     Load(Box<LoadArgs>),
+    /// Run the embedded broker on its own, until SIGINT or SIGTERM
+    Broker(BrokerArgs),
     /// Named here so that they are refused with a sentence.
     #[command(hide = true)]
     Dump(LaterArgs),
@@ -94,6 +98,38 @@ pub(crate) enum LogLevel {
 pub(crate) enum Crlf {
     Keep,
     Strip,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BrokerArgs {
+    /// The address to listen on; port 0 takes a free one, which is told on stdout
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:9092",
+        value_parser = HostPort::parse_listen
+    )]
+    pub(crate) listen: HostPort,
+    /// The address that clients are told to connect to [default: the one listened on]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<HostPort>,
+    /// Where topics are kept [default: $XDG_DATA_HOME/ringmain/embedded]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The partitions of a topic that is made because somebody asked for it
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub(crate) partitions: u32,
+    /// Sync to the disk before acknowledging: what is acknowledged survives a power loss too
+    #[arg(long)]
+    pub(crate) sync: bool,
+    /// Acknowledge and forget: a null peer for measuring
+    #[arg(long)]
+    pub(crate) discard: bool,
 }
 
 const WHERE: &str = "Where to";

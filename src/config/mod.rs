@@ -553,3 +553,6 @@ impl Typing<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,369 @@
+//! The rejects file: the records that were refused, one JSON object a line, to be read by people and
+//! to be loaded again.
+//!
+//! ```text
+//! {"file":"/data/a.log","input":1,"offset":17,"length":5,"reason":"…","content":"…"}
+//! ```
+//!
+//! `content_base64` stands in place of `content` where the record is not UTF-8. `input` counts the
+//! inputs from 1: a file may be named twice. [`Rejects::finish`] adds `line`.
+//!
+//! * Lines are appended as refusals come. A line is whole before [`Rejects::write`] returns, and on
+//!   the disk when [`Rejects::sync`] does: sync before the position that passes its record is synced.
+//! * After a crash [`Rejects::resume`] removes what the positions do not cover, and a torn last line:
+//!   those records are sent again and refused again.
+//! * Contents are copied from the input through a small buffer, however long a record is.
+//! * A file that is not ours is never written to, and the file is locked while it is ours.
+
+mod content;
+mod finish;
+mod line;
+mod sink;
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use thiserror::Error;
+
+use super::atomic::Replacement;
+use super::inputs::{Change, InputFile};
+use content::{Content, ContentError};
+use line::{Head, Line, Lines};
+use sink::Sink;
+
+/// A dead process's files are closed some time after its death.
+const LOCK_WITHIN: Duration = Duration::from_secs(5);
+const LOCK_EVERY: Duration = Duration::from_millis(20);
+/// A longer reason is cut: the head of a line must fit into a buffer when it is read again.
+const REASON_BYTES_MAX: usize = 2048;
+
+/// A record that was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Reject<'a> {
+    /// Index into the inputs.
+    pub input: usize,
+    /// Of its first byte, in its file.
+    pub offset: u64,
+    /// Without the delimiter.
+    pub length: u64,
+    pub reason: &'a str,
+}
+
+/// An open rejects file.
+#[derive(Debug)]
+pub struct Rejects {
+    path: PathBuf,
+    file: File,
+    /// Whole lines end here.
+    end: u64,
+    lines: u64,
+    inputs: Vec<InputFile>,
+    /// The input that was read last.
+    source: Option<(usize, File)>,
+}
+
+#[derive(Debug, Error)]
+pub enum RejectsError {
+    #[error("cannot open the rejects file {path}: {source}", path = path.display())]
+    Open { path: PathBuf, source: io::Error },
+    #[error("cannot read the rejects file {path}: {source}", path = path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write the rejects file {path}: {source}", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{path} cannot hold rejects: it is no regular file", path = path.display())]
+    NotRegular { path: PathBuf },
+    #[error("{path} cannot hold rejects: it is an input", path = path.display())]
+    IsInput { path: PathBuf },
+    #[error("the rejects file {path} is in use by another process", path = path.display())]
+    InUse { path: PathBuf },
+    #[error(
+        "the rejects file {path} holds rejects of an earlier load: move it away, name another, or \
+         begin anew with --restart",
+        path = path.display()
+    )]
+    NotEmpty { path: PathBuf },
+    #[error(
+        "{path}, line {line}: {why}; move the file away or name another for the rejects",
+        path = path.display()
+    )]
+    Foreign {
+        path: PathBuf,
+        line: u64,
+        why: &'static str,
+    },
+    #[error("cannot read the rejected record at offset {offset} of {path}: {source}", path = path.display())]
+    Input {
+        path: PathBuf,
+        offset: u64,
+        source: io::Error,
+    },
+    #[error("{path} was changed while its rejected records were copied", path = path.display())]
+    InputChanged { path: PathBuf },
+}
+
+impl Rejects {
+    /// Begins with an empty file. Rejects that are there already are an error, unless they may be
+    /// thrown away.
+    pub fn create(path: &Path, inputs: &[InputFile], over: bool) -> Result<Self, RejectsError> {
+        let mut rejects = Self::open(path, inputs)?;
+        let mut lines = Lines::new(&rejects.file).map_err(|e| rejects.read_failed(e))?;
+        let first = lines.next_line().map_err(|e| rejects.read_failed(e))?;
+        if let Some(first) = first {
+            if first.head.is_none() && !first.is_garbage {
+                return Err(rejects.foreign(1, "no line that ringmain wrote"));
+            }
+            if !over {
+                return Err(RejectsError::NotEmpty {
+                    path: rejects.path.clone(),
+                });
+            }
+            rejects
+                .file
+                .set_len(0)
+                .map_err(|e| rejects.write_failed(e))?;
+        }
+        rejects.end = 0;
+        Ok(rejects)
+    }
+
+    /// Goes on with the file of an interrupted load: keeps the lines of which `covered` says, by the
+    /// record's input and offset, that its partition's position is behind the record.
+    pub fn resume(
+        path: &Path,
+        inputs: &[InputFile],
+        covered: impl FnMut(usize, u64) -> bool,
+    ) -> Result<Self, RejectsError> {
+        let mut rejects = Self::open(path, inputs)?;
+        rejects.retain(covered)?;
+        Ok(rejects)
+    }
+
+    /// How many records it holds.
+    pub fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// Appends a refused record. Should this fail, the file ends as it did before, as far as the
+    /// system lets it.
+    pub fn write(&mut self, reject: &Reject<'_>) -> Result<(), RejectsError> {
+        let head = Head::new(&self.inputs[reject.input].path, reject);
+        self.open_source(reject.input)?;
+        let content = Content {
+            source: self.source(),
+            offset: reject.offset,
+            length: reject.length,
+        };
+        let mut sink = Sink::new(&self.file, self.end);
+        let appended = line::write(&mut sink, &head, &content)
+            .and_then(|()| sink.finish().map_err(ContentError::Write));
+        match appended {
+            Ok(end) => {
+                self.end = end;
+                self.lines += 1;
+                Ok(())
+            }
+            Err(error) => {
+                // The error that is told is the first one.
+                drop(self.file.set_len(self.end));
+                Err(self.content_failed(reject, error))
+            }
+        }
+    }
+
+    /// Returns when every line that was written is on the disk.
+    pub fn sync(&self) -> Result<(), RejectsError> {
+        self.file.sync_data().map_err(|e| self.write_failed(e))
+    }
+
+    fn open(path: &Path, inputs: &[InputFile]) -> Result<Self, RejectsError> {
+        let failed = |source| RejectsError::Open {
+            path: path.to_owned(),
+            source,
+        };
+        // Through a symbolic link: a rename must replace the file, not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            return Err(RejectsError::NotRegular { path });
+        }
+        let file = open_locked(&path)?;
+        let metadata = file.metadata().map_err(failed)?;
+        let identity = (metadata.dev(), metadata.ino());
+        if inputs
+            .iter()
+            .any(|input| (input.device, input.inode) == identity)
+        {
+            return Err(RejectsError::IsInput { path });
+        }
+        Ok(Self {
+            path,
+            file,
+            end: metadata.len(),
+            lines: 0,
+            inputs: inputs.to_vec(),
+            source: None,
+        })
+    }
+
+    fn retain(&mut self, mut covered: impl FnMut(usize, u64) -> bool) -> Result<(), RejectsError> {
+        let mut kept: Vec<Range<u64>> = Vec::new();
+        let (mut lines, mut removed) = (0, 0);
+        self.scan(|line| {
+            let head = line.head.as_ref();
+            if !head.is_some_and(|head| covered(head.index(), head.offset)) {
+                removed += 1;
+                return;
+            }
+            lines += 1;
+            match kept.last_mut() {
+                Some(range) if range.end == line.start => range.end = line.end,
+                _ => kept.push(line.start..line.end),
+            }
+        })?;
+        self.lines = lines;
+        if removed == 0 {
+            return Ok(());
+        }
+        let replacement = Replacement::create(&self.path).map_err(|e| self.write_failed(e))?;
+        let mut sink = Sink::new(replacement.file(), 0);
+        let copied = kept
+            .into_iter()
+            .try_for_each(|range| sink.copy(&self.file, range));
+        let end = copied
+            .and_then(|()| sink.finish())
+            .map_err(|e| self.write_failed(e))?;
+        self.replace(replacement, end)
+    }
+
+    /// Walks all lines. Those that were never whole have no head; any other line that is not ours, or
+    /// not of these inputs, is an error.
+    fn scan(&self, mut each: impl FnMut(&Line)) -> Result<(), RejectsError> {
+        let mut lines = Lines::new(&self.file).map_err(|e| self.read_failed(e))?;
+        let mut number = 0;
+        while let Some(line) = lines.next_line().map_err(|e| self.read_failed(e))? {
+            number += 1;
+            match &line.head {
+                Some(head) => {
+                    let input = self.inputs.get(head.index());
+                    if !input.is_some_and(|input| head.is_of(&input.path)) {
+                        return Err(self.foreign(number, "a record of another load"));
+                    }
+                }
+                None if line.is_garbage => {}
+                None => return Err(self.foreign(number, "no line that ringmain wrote")),
+            }
+            each(&line);
+        }
+        Ok(())
+    }
+
+    /// Puts a new file in the old one's place. The lock goes over before the name does.
+    fn replace(&mut self, replacement: Replacement, end: u64) -> Result<(), RejectsError> {
+        let locked = flock(replacement.file(), FlockOperation::NonBlockingLockExclusive);
+        let file = locked
+            .map_err(io::Error::from)
+            .and_then(|()| replacement.commit());
+        self.file = file.map_err(|e| self.write_failed(e))?;
+        self.end = end;
+        Ok(())
+    }
+
+    fn open_source(&mut self, input: usize) -> Result<(), RejectsError> {
+        if self.source.as_ref().is_none_or(|(open, _)| *open != input) {
+            let InputFile { path, .. } = &self.inputs[input];
+            let file = File::open(path).map_err(|source| RejectsError::Input {
+                path: path.clone(),
+                offset: 0,
+                source,
+            })?;
+            self.check_source(input, &file)?;
+            self.source = Some((input, file));
+        }
+        Ok(())
+    }
+
+    /// The input that was opened last.
+    fn source(&self) -> &File {
+        &self.source.as_ref().expect("opened before it is read").1
+    }
+
+    fn check_source(&self, input: usize, file: &File) -> Result<(), RejectsError> {
+        let input = &self.inputs[input];
+        let path = input.path.clone();
+        match input.changed(file) {
+            Ok(None | Some(Change::Grown { .. })) => Ok(()),
+            Ok(Some(_)) => Err(RejectsError::InputChanged { path }),
+            Err(source) => Err(RejectsError::Input {
+                path,
+                offset: 0,
+                source,
+            }),
+        }
+    }
+
+    fn content_failed(&self, reject: &Reject<'_>, error: ContentError) -> RejectsError {
+        let path = self.inputs[reject.input].path.clone();
+        match error {
+            ContentError::Changed => RejectsError::InputChanged { path },
+            ContentError::Write(source) => self.write_failed(source),
+            ContentError::Read(source) => RejectsError::Input {
+                path,
+                offset: reject.offset,
+                source,
+            },
+        }
+    }
+
+    fn read_failed(&self, source: io::Error) -> RejectsError {
+        let path = self.path.clone();
+        RejectsError::Read { path, source }
+    }
+
+    fn write_failed(&self, source: io::Error) -> RejectsError {
+        let path = self.path.clone();
+        RejectsError::Write { path, source }
+    }
+
+    fn foreign(&self, line: u64, why: &'static str) -> RejectsError {
+        let path = self.path.clone();
+        RejectsError::Foreign { path, line, why }
+    }
+}
+
+/// Opens and locks the file that is at the path when the lock is had.
+fn open_locked(path: &Path) -> Result<File, RejectsError> {
+    let failed = |source| RejectsError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let give_up = Instant::now() + LOCK_WITHIN;
+    loop {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(path).map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                let (ours, at_path) = (file.metadata().map_err(failed)?, fs::metadata(path));
+                if at_path.is_ok_and(|m| (m.dev(), m.ino()) == (ours.dev(), ours.ino())) {
+                    return Ok(file);
+                }
+                // It was replaced while we waited for its lock.
+            }
+            Err(Errno::WOULDBLOCK | Errno::INTR) => {}
+            Err(error) => return Err(failed(error.into())),
+        }
+        if Instant::now() >= give_up {
+            let path = path.to_owned();
+            return Err(RejectsError::InUse { path });
+        }
+        std::thread::park_timeout(LOCK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests;
