@@ -6,6 +6,9 @@ pub mod api;
 pub mod error_code;
 pub mod frame;
 pub mod hot;
-pub mod client;
+
 pub mod records;
+
+pub mod client;
+
 pub mod partitioner;

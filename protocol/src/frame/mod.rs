@@ -10,7 +10,7 @@
 //!
 //! Invariants: memory follows the bytes that arrived, never the length that they claim. The
 //! generated decoders reserve room for as many elements as a message says it has, so nothing
-//! reaches them before [`shape`] has walked it and found every element there. No bytes make
+//! reaches them before `shape` has walked it and found every element there. No bytes make
 //! anything here panic.
 
 pub mod wire;
