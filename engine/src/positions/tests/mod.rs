@@ -1,0 +1,3 @@
+//! What crosses the borders of the store's files.
+
+mod store;
