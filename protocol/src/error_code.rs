@@ -69,8 +69,9 @@ impl ErrorCode {
     }
 
     /// What the code asks for. INVALID_PRODUCER_EPOCH is classed as in an answer to Produce; from a
-    /// transaction coordinator it is fatal. OUT_OF_ORDER_SEQUENCE_NUMBER is classed fatal, because
-    /// no blind retry is right: the producer looks at it before it asks for the class.
+    /// transaction coordinator it is fatal. ILLEGAL_GENERATION and UNKNOWN_MEMBER_ID are classed as
+    /// in an answer to TxnOffsetCommit. OUT_OF_ORDER_SEQUENCE_NUMBER is classed fatal, because no
+    /// blind retry is right: the producer looks at it before it asks for the class.
     pub fn class(self) -> Class {
         self.row().map_or(Class::Fatal, |row| row.class)
     }

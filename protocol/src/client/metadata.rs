@@ -133,9 +133,12 @@ pub struct Partition {
     pub in_sync: usize,
 }
 
+/// What stands for an id that is not told.
+const NO_ID: [u8; 16] = [0; 16];
+
 impl Topic {
     const UNKNOWN: Self = Self {
-        id: [0; 16],
+        id: NO_ID,
         error: ErrorCode::NONE,
         is_internal: false,
         partitions: BTreeMap::new(),
@@ -219,7 +222,7 @@ impl Metadata {
     /// The name of a wanted topic.
     pub fn topic_name(&self, id: [u8; 16]) -> Option<&str> {
         let mut topics = self.topics.iter();
-        topics.find_map(|(name, topic)| (topic.id == id && id != [0; 16]).then_some(name.as_str()))
+        topics.find_map(|(name, topic)| (topic.id == id && id != NO_ID).then_some(name.as_str()))
     }
 
     /// Who leads a partition, and since when. None: nobody, or not known.
@@ -332,6 +335,7 @@ impl Metadata {
     ) -> bool {
         let topic = match topic {
             TopicKey::Name(name) => self.topics.get_mut(name),
+            TopicKey::Id(NO_ID) => None,
             TopicKey::Id(id) => self.topics.values_mut().find(|topic| topic.id == id),
         };
         let Some(known) = topic.and_then(|topic| topic.partitions.get_mut(&partition)) else {
@@ -415,8 +419,9 @@ impl Topic {
             return;
         }
         let id = answer.topic_id.into_bytes();
-        if self.id != id {
-            if self.id != [0; 16] {
+        // A broker that tells no ids (in the middle of an upgrade) says nothing about which it is.
+        if self.id != id && id != NO_ID {
+            if self.id != NO_ID {
                 let (name, known_id) = (name.to_owned(), self.id);
                 changes.replaced.push(ReplacedTopic { name, known_id, id });
             }

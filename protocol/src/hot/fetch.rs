@@ -9,7 +9,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
-use super::{Elements, LeaderHint, NodeEndpoints, TopicKey, Writer};
+use super::{Elements, LeaderHint, NodeEndpoints, TopicKey, Topics, Writer};
 use crate::error_code::ErrorCode;
 use crate::frame::SIZE_BYTES;
 use crate::frame::wire::{Reader, WireError, WireResult, varint_bytes};
@@ -241,8 +241,7 @@ fn array_bytes(count: usize) -> usize {
 /// given out (but for its records), so its iterators do not fail.
 #[derive(Debug, Clone, Copy)]
 pub struct FetchResponse<'a> {
-    version: i16,
-    topics: Elements<'a>,
+    topics: Topics<'a>,
     /// How long the broker holds this client back, for its quota.
     pub throttle_time_ms: i32,
     /// An error of the whole request, of its session for example.
@@ -316,10 +315,7 @@ pub struct AbortedTransactions<'a>(Elements<'a>);
 /// The partitions of an answer, read one by one from its bytes.
 #[derive(Debug, Clone)]
 pub struct FetchedPartitions<'a> {
-    version: i16,
-    topics: Elements<'a>,
-    topic: TopicKey<'a>,
-    partitions: Option<Elements<'a>>,
+    topics: Topics<'a>,
 }
 
 impl<'a> FetchResponse<'a> {
@@ -336,11 +332,8 @@ impl<'a> FetchResponse<'a> {
         let throttle_time_ms = reader.i32()?;
         let error = ErrorCode(reader.i16()?);
         let session_id = reader.i32()?;
-        // A name or an id, a count, the count of tagged fields.
-        let topic_bytes_min = if version < TOPIC_ID_SINCE { 3 } else { 18 };
-        let topics = Elements::read(&mut reader, topic_bytes_min, |reader| {
-            read_topic(version, reader)
-        })?;
+        let by_name = version < TOPIC_ID_SINCE;
+        let topics = Topics::read(&mut reader, by_name, ANSWER_BYTES_MIN, read_partition)?;
         let mut node_endpoints = NodeEndpoints::default();
         reader.tagged(|tag, field| {
             let is_known = tag == 0 && version >= 16;
@@ -351,7 +344,6 @@ impl<'a> FetchResponse<'a> {
         })?;
         reader.finish()?;
         Ok(Self {
-            version,
             topics,
             throttle_time_ms,
             error,
@@ -364,10 +356,7 @@ impl<'a> FetchResponse<'a> {
     /// without news are left out.
     pub fn partitions(&self) -> FetchedPartitions<'a> {
         FetchedPartitions {
-            version: self.version,
             topics: self.topics,
-            topic: TopicKey::Id([0; 16]),
-            partitions: None,
         }
     }
 }
@@ -376,20 +365,7 @@ impl<'a> Iterator for FetchedPartitions<'a> {
     type Item = FetchedPartition<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(partitions) = &mut self.partitions {
-                let topic = self.topic;
-                let next = partitions.next_with(|reader| read_partition(topic, reader));
-                if next.is_some() {
-                    return next;
-                }
-            }
-            let version = self.version;
-            let (topic, partitions) = self
-                .topics
-                .next_with(|reader| read_topic(version, reader))?;
-            (self.topic, self.partitions) = (topic, Some(partitions));
-        }
+        self.topics.next_with(read_partition)
     }
 }
 
@@ -399,22 +375,6 @@ impl Iterator for AbortedTransactions<'_> {
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next_with(read_aborted)
     }
-}
-
-fn read_topic<'a>(
-    version: i16,
-    reader: &mut Reader<'a>,
-) -> WireResult<(TopicKey<'a>, Elements<'a>)> {
-    let topic = if version < TOPIC_ID_SINCE {
-        TopicKey::Name(reader.text_required(true)?)
-    } else {
-        TopicKey::Id(reader.uuid()?)
-    };
-    let partitions = Elements::read(reader, ANSWER_BYTES_MIN, |reader| {
-        read_partition(topic, reader)
-    })?;
-    reader.tagged_unknown()?;
-    Ok((topic, partitions))
 }
 
 /// Partition, error, three offsets, aborted transactions, replica, records, tagged fields.

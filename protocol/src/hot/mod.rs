@@ -128,6 +128,76 @@ impl<'a> Elements<'a> {
     }
 }
 
+/// The partitions of an answer, which stand in it topic by topic.
+#[derive(Debug, Clone, Copy)]
+struct Topics<'a> {
+    by_name: bool,
+    partition_bytes_min: usize,
+    topics: Elements<'a>,
+    /// The topic that is being given out, and what is left of it.
+    current: Option<(TopicKey<'a>, Elements<'a>)>,
+}
+
+impl<'a> Topics<'a> {
+    /// Walks all topics and checks each of their partitions with `partition`.
+    fn read<T>(
+        reader: &mut Reader<'a>,
+        by_name: bool,
+        partition_bytes_min: usize,
+        partition: impl Fn(TopicKey<'a>, &mut Reader<'a>) -> WireResult<T>,
+    ) -> WireResult<Self> {
+        // A name or an id, a count, the count of tagged fields.
+        let topic_bytes_min = if by_name { 1 + 1 + 1 } else { 16 + 1 + 1 };
+        let topics = Elements::read(reader, topic_bytes_min, |reader| {
+            read_topic(reader, by_name, partition_bytes_min, &partition)
+        })?;
+        Ok(Self {
+            by_name,
+            partition_bytes_min,
+            topics,
+            current: None,
+        })
+    }
+
+    /// The next partition, by the same function that checked it.
+    fn next_with<T>(
+        &mut self,
+        partition: impl Fn(TopicKey<'a>, &mut Reader<'a>) -> WireResult<T>,
+    ) -> Option<T> {
+        loop {
+            if let Some((topic, partitions)) = &mut self.current {
+                let next = partitions.next_with(|reader| partition(*topic, reader));
+                if next.is_some() {
+                    return next;
+                }
+            }
+            let (by_name, bytes_min) = (self.by_name, self.partition_bytes_min);
+            self.current = Some(
+                self.topics
+                    .next_with(|reader| read_topic(reader, by_name, bytes_min, &partition))?,
+            );
+        }
+    }
+}
+
+fn read_topic<'a, T>(
+    reader: &mut Reader<'a>,
+    by_name: bool,
+    partition_bytes_min: usize,
+    partition: impl Fn(TopicKey<'a>, &mut Reader<'a>) -> WireResult<T>,
+) -> WireResult<(TopicKey<'a>, Elements<'a>)> {
+    let topic = if by_name {
+        TopicKey::Name(reader.text_required(true)?)
+    } else {
+        TopicKey::Id(reader.uuid()?)
+    };
+    let partitions = Elements::read(reader, partition_bytes_min, |reader| {
+        partition(topic, reader)
+    })?;
+    reader.tagged_unknown()?;
+    Ok((topic, partitions))
+}
+
 /// Writes fields one behind the other into a buffer that is large enough.
 struct Writer<'a> {
     out: &'a mut [u8],

@@ -14,7 +14,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
-use super::{Elements, LeaderHint, NodeEndpoints, TopicKey, Writer};
+use super::{Elements, LeaderHint, NodeEndpoints, TopicKey, Topics, Writer};
 use crate::error_code::ErrorCode;
 use crate::frame::SIZE_BYTES;
 use crate::frame::wire::{Reader, WireError, WireResult, varint_bytes};
@@ -162,7 +162,7 @@ const ONE: u8 = 2;
 #[derive(Debug, Clone, Copy)]
 pub struct ProduceResponse<'a> {
     version: i16,
-    topics: Elements<'a>,
+    topics: Topics<'a>,
     /// How long the broker holds this client back, for its quota.
     pub throttle_time_ms: i32,
     /// Where the leaders that the answer hints at are found (v10 and later).
@@ -209,9 +209,7 @@ pub struct RecordErrors<'a>(Elements<'a>);
 #[derive(Debug, Clone)]
 pub struct PartitionAnswers<'a> {
     version: i16,
-    topics: Elements<'a>,
-    topic: TopicKey<'a>,
-    partitions: Option<Elements<'a>>,
+    topics: Topics<'a>,
 }
 
 impl<'a> ProduceResponse<'a> {
@@ -224,11 +222,13 @@ impl<'a> ProduceResponse<'a> {
             });
         }
         let mut reader = Reader::new(body);
-        // A name or an id, a count, the count of tagged fields.
-        let topic_bytes_min = if version < TOPIC_ID_SINCE { 3 } else { 18 };
-        let topics = Elements::read(&mut reader, topic_bytes_min, |reader| {
-            read_topic(version, reader)
-        })?;
+        let by_name = version < TOPIC_ID_SINCE;
+        let topics = Topics::read(
+            &mut reader,
+            by_name,
+            PARTITION_BYTES_MIN,
+            |topic, reader| read_partition(version, topic, reader),
+        )?;
         let throttle_time_ms = reader.i32()?;
         let mut node_endpoints = NodeEndpoints::default();
         reader.tagged(|tag, field| {
@@ -253,8 +253,6 @@ impl<'a> ProduceResponse<'a> {
         PartitionAnswers {
             version: self.version,
             topics: self.topics,
-            topic: TopicKey::Id([0; 16]),
-            partitions: None,
         }
     }
 }
@@ -264,19 +262,8 @@ impl<'a> Iterator for PartitionAnswers<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let version = self.version;
-        loop {
-            if let Some(partitions) = &mut self.partitions {
-                let topic = self.topic;
-                let next = partitions.next_with(|reader| read_partition(version, topic, reader));
-                if next.is_some() {
-                    return next;
-                }
-            }
-            let (topic, partitions) = self
-                .topics
-                .next_with(|reader| read_topic(version, reader))?;
-            (self.topic, self.partitions) = (topic, Some(partitions));
-        }
+        self.topics
+            .next_with(|topic, reader| read_partition(version, topic, reader))
     }
 }
 
@@ -286,22 +273,6 @@ impl<'a> Iterator for RecordErrors<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next_with(read_record_error)
     }
-}
-
-fn read_topic<'a>(
-    version: i16,
-    reader: &mut Reader<'a>,
-) -> WireResult<(TopicKey<'a>, Elements<'a>)> {
-    let topic = if version < TOPIC_ID_SINCE {
-        TopicKey::Name(reader.text_required(true)?)
-    } else {
-        TopicKey::Id(reader.uuid()?)
-    };
-    let partitions = Elements::read(reader, PARTITION_BYTES_MIN, |reader| {
-        read_partition(version, topic, reader)
-    })?;
-    reader.tagged_unknown()?;
-    Ok((topic, partitions))
 }
 
 /// Partition, error, base offset, append time, start offset, record errors, message, tagged fields.

@@ -274,6 +274,21 @@ fn a_topic_made_anew_begins_at_its_own_epochs_and_is_told() {
 }
 
 #[test]
+fn a_broker_that_tells_no_ids_replaces_nothing() {
+    let now = start();
+    let mut metadata = known(now, &[(1, 5)]);
+    metadata.request_refresh();
+    let changes = ask(
+        &mut metadata,
+        now + ms(1000),
+        &response(vec![topic([0; 16], &[(2, 6)])]),
+    );
+    assert_eq!(changes.replaced, []);
+    assert_eq!(metadata.topic("t").map(|topic| topic.id), Some(ID));
+    assert_eq!(metadata.leader("t", 0), Some(hint(2, 6)));
+}
+
+#[test]
 fn an_unknown_topic_is_asked_for_again_and_not_forgotten() {
     let mut now = start();
     let mut metadata = known(now, &[(1, 5)]);
