@@ -2,4 +2,5 @@
 //!
 //! One binary, so that the brokers it starts and the judge's JVM are shared by all tests.
 
+mod cli;
 mod kafka;

@@ -253,12 +253,12 @@ fn records_larger_than_any_buffer_are_copied() {
     rejects.finish(b'\n').unwrap();
     let lines = rig.lines();
     assert_eq!(lines[0]["content"].as_str().unwrap().as_bytes(), text);
-    assert_eq!(lines[1]["content"].as_str().unwrap().as_bytes(), text[1..]);
+    assert_eq!(lines[1]["content"].as_str().unwrap().as_bytes(), &text[1..]);
     use base64::Engine;
     let decoded = base64::engine::general_purpose::STANDARD
         .decode(lines[2]["content_base64"].as_str().unwrap())
         .unwrap();
-    assert_eq!(decoded, text[7..]);
+    assert_eq!(decoded, &text[7..]);
 }
 
 #[test]
