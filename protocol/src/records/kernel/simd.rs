@@ -1,10 +1,11 @@
 //! The vectorised body of the kernel, the same for every width of register.
 //!
-//! A record is searched and copied at once: each block of 64 bytes that is compared with the
-//! delimiter is also stored behind the place of the prefix, whose size is known before the end is
-//! found. If the first block holds the end, the line has fewer than 64 bytes; if not, it has
-//! more, and below 8 KiB its prefix has one size. Longer lines, and those too near the end of
-//! input or output for whole blocks, go to [`scalar`](super::scalar) one by one.
+//! Blocks of 64 bytes are compared with the delimiter one after the other, wherever lines begin;
+//! each becomes a mask with one bit for each line's end. So the search never waits for a line, and
+//! runs ahead of the copying. A line whose end is known becomes a record: a prefix of one or two
+//! stores, then whole blocks, whose surplus the next record overwrites. Lines of 8 KiB and more,
+//! and those too near the end of input or output for whole blocks, go to
+//! [`scalar`](super::scalar) one by one.
 //!
 //! JUSTIFICATION: `benches/framing.rs` (against the scalar body and the crate `kafka-protocol`).
 
@@ -12,14 +13,11 @@ use super::{Progress, Stop, Work, scalar};
 
 /// The bytes of a [`Block`].
 const BLOCK: usize = 64;
-/// Free bytes of input and output that every record starts with: four blocks are compared and
-/// copied before the room is looked at again.
-const SLACK: usize = 4 * BLOCK;
 /// The longest prefix written here: two numbers of two bytes, one of three, three single bytes.
 const PREFIX: usize = 10;
-/// Where the last block of a line may begin: the line around it, and the record around that, have
-/// less than 2^13 bytes, which two bytes can say.
-const LAST_BLOCK: usize = 8064;
+/// The longest line: the record around it has less than 2^13 bytes, so that two bytes say its
+/// length.
+const LINE_MAX: usize = (1 << 13) - 1 - PREFIX;
 
 /// 64 bytes in registers.
 pub(super) trait Block: Copy {
@@ -98,143 +96,107 @@ unsafe fn run<B: Block, const STRIP: bool, const DELTA: usize>(
     output: &mut [u8],
     progress: &mut Progress,
 ) -> usize {
-    let Some(reads) = work.input.len().checked_sub(SLACK - 1) else {
-        return 0;
-    };
-    let Some(writes) = output.len().checked_sub(PREFIX + SLACK - 1) else {
-        return 0;
-    };
-    let Some(rooms) = Rooms::new(work.input, output) else {
+    let Some(ends) = Ends::new::<DELTA>(work, output, progress) else {
         return 0;
     };
     let input = work.input.as_ptr();
     let output = output.as_mut_ptr();
-    let line_end = input.wrapping_add(reads.min(work.begin_end));
-    let record_end = output.wrapping_add(writes);
-    let delta_end = (1 << (7 * DELTA - 1)).min(work.first_delta + work.records_max);
+    let mut line = input.wrapping_add(progress.read);
+    let mut record = output.wrapping_add(progress.written);
+    let mut fields = first_fields::<DELTA>(work.first_delta + progress.records);
 
     // SAFETY: the caller vouches for `B`.
     let needle = unsafe { B::needle(work.delimiter) };
-    let mut line = input.wrapping_add(progress.read);
-    let mut record = output.wrapping_add(progress.written);
-    let mut delta = work.first_delta + progress.records;
-    let mut fields = first_fields::<DELTA>(delta);
-    let mut searched = 0;
-    // Invariant: below these ends, SLACK bytes of input can be read at `line`, and PREFIX + SLACK
-    // bytes of output can be written at `record`.
-    while line < line_end && record < record_end && delta < delta_end {
-        // SAFETY: 64 ≤ SLACK bytes can be read at `line`, by the loop's invariant.
-        let block = unsafe { B::load(line) };
-        // SAFETY: the caller vouches for `B`.
-        let ends = unsafe { block.matches(needle) };
-        let taken;
-        let record_bytes;
-        if ends != 0 {
-            taken = ends.trailing_zeros() as usize;
-            // SAFETY: the line's bytes are among those that were just loaded.
-            let length = unsafe { without_cr::<STRIP>(line, taken) };
-            // SAFETY: PREFIX + SLACK bytes can be written at `record`, by the loop's invariant,
-            // and the line is shorter than a block.
-            record_bytes = unsafe { put_short::<B, DELTA>(record, block, fields, length) };
-        } else {
-            let value = record.wrapping_add(7 + DELTA);
-            // SAFETY: the loop's invariant is what is asked for.
-            match unsafe { copy_to_end(line, block, value, needle, &rooms) } {
-                Ok(found) => taken = found,
-                Err(without_end) => {
-                    searched = without_end;
-                    break;
-                }
+    let mut block = line;
+    // SAFETY: the block begins at the progress made, and so not behind the last one.
+    let mut found = unsafe { search::<B>(block, needle) };
+    // Invariants: `found` are the delimiters in `block` that do not lie before `line`, and there is
+    // none between `line` and `block`.
+    'records: while record.cast_const() <= ends.record && fields < ends.fields {
+        while found == 0 {
+            if block >= ends.block {
+                break 'records;
             }
-            // SAFETY: the line's bytes were loaded.
-            let length = unsafe { without_cr::<STRIP>(line, taken) };
-            if STRIP && length < BLOCK {
-                break;
-            }
-            // SAFETY: the line's last block, which ends behind the line and so behind the record's
-            // last byte, was stored within the output, and the prefix stands in front of it.
-            record_bytes = unsafe { put_around::<DELTA>(record, fields, length) };
+            block = block.wrapping_add(BLOCK);
+            // SAFETY: the block before this one began before `ends.block`.
+            found = unsafe { search::<B>(block, needle) };
         }
-        record = record.wrapping_add(record_bytes);
-        line = line.wrapping_add(taken).wrapping_add(1);
-        delta = delta.wrapping_add(1);
+        let end = block.wrapping_add(found.trailing_zeros() as usize);
+        let taken = end.addr().wrapping_sub(line.addr());
+        if taken > ends.line_bytes {
+            break;
+        }
+        // SAFETY: the line's bytes are in the input.
+        let length = unsafe { without_cr::<STRIP>(line, taken) };
+        // SAFETY: a line ends in a block that begins 128 bytes or more before the end of the
+        // input, so 64 bytes more than the line's can be read; PREFIX + `line_bytes` + 64 bytes
+        // can be written at a record that does not begin behind `ends.record`.
+        record = unsafe { put_record::<B, DELTA>(record, fields, line, length) };
+        line = end.wrapping_add(1);
+        found &= found.wrapping_sub(1);
         fields = next_fields::<DELTA>(fields);
     }
     *progress = Progress {
         read: line.addr() - input.addr(),
         written: record.addr() - output.addr(),
-        records: delta - work.first_delta,
+        records: delta_in::<DELTA>(fields) - work.first_delta,
     };
-    searched
+    // Up to the next delimiter, or to the end of the block if there is none in it.
+    let searched = block.wrapping_add(found.trailing_zeros() as usize);
+    searched.addr() - line.addr()
 }
 
-/// The ends of what may be touched.
-struct Rooms {
-    /// The last place in the input where a block begins.
-    input: *const u8,
-    /// The last place in the output where a block begins.
-    output: *const u8,
+/// How far [`run`] may go.
+struct Ends {
+    /// Behind a block that begins before this comes one that begins 128 bytes or more before the
+    /// end of the input, and a line that begins in one of the two begins within the bounds.
+    block: *const u8,
+    /// Lines are not longer than this.
+    line_bytes: usize,
+    /// At this place in the output, PREFIX + `line_bytes` + 64 bytes can still be written.
+    record: *const u8,
+    /// The fields of the first record that is not framed here any more.
+    fields: u64,
 }
 
-impl Rooms {
-    fn new(input: &[u8], output: &[u8]) -> Option<Self> {
-        let inputs = input.len().checked_sub(BLOCK)?;
-        let outputs = output.len().checked_sub(BLOCK)?;
-        let output = output.as_ptr().wrapping_add(outputs);
+impl Ends {
+    /// `None` if nothing can be framed, or too little to be worth it.
+    fn new<const DELTA: usize>(
+        work: &Work<'_>,
+        output: &[u8],
+        progress: &Progress,
+    ) -> Option<Self> {
+        let reads = work.input.len().checked_sub(BLOCK)?.min(work.begin_end);
+        let blocks = reads.checked_sub(2 * BLOCK)?;
+        let room = output.len().checked_sub(PREFIX + BLOCK)?;
+        let room_left = room.checked_sub(progress.written)?;
+        // A share of the room, so that the rest, which is left to the next run, gets small fast.
+        let line_bytes = LINE_MAX.min(room_left / 8);
+        let delta_end = (1 << (7 * DELTA - 1)).min(work.first_delta + work.records_max);
+        if progress.read > blocks || delta_end <= work.first_delta + progress.records {
+            return None;
+        }
+        let input = work.input.as_ptr();
         Some(Self {
-            input: input.as_ptr().wrapping_add(inputs),
-            output,
+            block: input.wrapping_add(blocks + 1),
+            line_bytes,
+            record: output.as_ptr().wrapping_add(room - line_bytes),
+            fields: next_fields::<DELTA>(first_fields::<DELTA>(delta_end - 1)),
         })
     }
-
-    /// Where in the line, or in the value that it becomes, the last block may begin.
-    #[cold]
-    fn last_block(&self, line: *const u8, value: *const u8) -> usize {
-        let reads = self.input.addr().saturating_sub(line.addr());
-        let writes = self.output.addr().saturating_sub(value.addr());
-        LAST_BLOCK.min(reads).min(writes)
-    }
 }
 
-/// Copies block after block from `line` to `value`, of which `first` has been looked at, up to the
-/// one with the delimiter, and returns the delimiter's index; or, when there is no room for one
-/// more block, how far there is none.
+/// The delimiters in a block.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `B`. SLACK bytes can be read at `line` and written at
-/// `value`, and `rooms` are those of the slices they point into.
+/// The processor has the instructions of `B`; 64 bytes can be read at `block`.
 #[inline(always)]
-unsafe fn copy_to_end<B: Block>(
-    line: *const u8,
-    first: B,
-    value: *mut u8,
-    needle: B::Needle,
-    rooms: &Rooms,
-) -> Result<usize, usize> {
-    // SAFETY: 64 ≤ SLACK bytes can be written at `value`.
-    unsafe { first.store(value) };
-    let mut at = BLOCK;
-    // Where the last block may begin as far as is known without looking.
-    let mut last = SLACK - BLOCK;
-    loop {
-        if at > last {
-            last = rooms.last_block(line, value);
-            if at > last {
-                return Err(at);
-            }
-        }
-        // SAFETY: `at` ≤ `last`, and 64 bytes can be read at `last`.
-        let block = unsafe { B::load(line.wrapping_add(at)) };
-        // SAFETY: `at` ≤ `last`, and 64 bytes can be written at `last`.
-        unsafe { block.store(value.wrapping_add(at)) };
-        // SAFETY: the caller vouches for `B`.
-        let ends = unsafe { block.matches(needle) };
-        if ends != 0 {
-            return Ok(at + ends.trailing_zeros() as usize);
-        }
-        at = at.wrapping_add(BLOCK);
-    }
+unsafe fn search<B: Block>(block: *const u8, needle: B::Needle) -> u64 {
+    // SAFETY: the caller vouches for `B` and the bytes.
+    let block = unsafe { B::load(block) };
+    // SAFETY: the caller vouches for `B`.
+    unsafe { block.matches(needle) }
 }
 
 /// The line's length without the carriage return that is to be dropped.
@@ -252,61 +214,73 @@ unsafe fn without_cr<const STRIP: bool>(line: *const u8, length: usize) -> usize
     length
 }
 
-/// Writes the record of a line shorter than a block, and returns its bytes.
+/// Writes the record of a line, and returns where the next one goes.
 ///
 /// # Safety
 ///
-/// The processor has the instructions of `B`. PREFIX + 64 bytes can be written at `record`.
+/// The processor has the instructions of `B`. `length` + 64 bytes can be read at `line`;
+/// `length` is at most LINE_MAX; PREFIX + `length` + 64 bytes can be written at `record`.
 #[inline(always)]
-unsafe fn put_short<B: Block, const DELTA: usize>(
+unsafe fn put_record<B: Block, const DELTA: usize>(
     record: *mut u8,
-    block: B,
     fields: u64,
+    line: *const u8,
     length: usize,
-) -> usize {
-    let body = length.wrapping_add(5 + DELTA);
-    let fields = fields | ((length as u64) << (25 + 8 * DELTA));
-    let length_bytes = if body < 64 {
-        // SAFETY: 8 bytes can be written at `record`: 5 + DELTA ≤ 8 of them are used.
-        unsafe { put(record, (fields << 8) | ((body as u64) << 1)) };
-        1
-    } else {
-        // SAFETY: 2 bytes can be written at `record`.
-        unsafe { put(record, two_bytes_doubled(body) as u16) };
-        // SAFETY: 8 more can be written behind them.
-        unsafe { put(record.wrapping_add(2), fields) };
-        2
-    };
-    // SAFETY: the prefix is shorter than PREFIX, so 64 bytes can be written behind it.
-    unsafe { block.store(record.wrapping_add(length_bytes + 4 + DELTA)) };
-    let bytes = body.wrapping_add(length_bytes);
-    // SAFETY: the line is shorter than the block that was just stored, so a byte is free behind it.
-    unsafe { put(record.wrapping_add(bytes).wrapping_sub(1), 0_u8) };
-    bytes
+) -> *mut u8 {
+    // SAFETY: 64 bytes can be read at `line`.
+    let first = unsafe { B::load(line) };
+    // SAFETY: the prefix takes PREFIX bytes at most; it is written as one or two numbers, the last
+    // of which ends within PREFIX bytes too.
+    let value = unsafe { put_prefix::<DELTA>(record, fields, length) };
+    // SAFETY: 64 bytes can be written behind the prefix.
+    unsafe { first.store(value) };
+    if length >= BLOCK {
+        let mut at = BLOCK;
+        loop {
+            // SAFETY: `at` ≤ `length`, so 64 bytes can be read there.
+            let block = unsafe { B::load(line.wrapping_add(at)) };
+            // SAFETY: likewise written.
+            unsafe { block.store(value.wrapping_add(at)) };
+            at = at.wrapping_add(BLOCK);
+            if at >= length {
+                break;
+            }
+        }
+    }
+    let end = value.wrapping_add(length);
+    // SAFETY: 64 bytes can be written behind the value.
+    unsafe { put(end, 0_u8) };
+    end.wrapping_add(1)
 }
 
-/// Writes what stands around a value of 64 bytes or more, and returns the record's bytes.
+/// Writes what stands before a value, and returns the value's place.
 ///
 /// # Safety
 ///
-/// 8 + DELTA + `length` bytes can be written at `record`; the record takes less than 2^13.
+/// PREFIX bytes can be written at `record`; `length` is at most LINE_MAX.
 #[inline(always)]
-unsafe fn put_around<const DELTA: usize>(record: *mut u8, fields: u64, length: usize) -> usize {
-    let body = length.wrapping_add(6 + DELTA);
-    let length_bytes = two_bytes_doubled(body);
-    let fields = fields | (two_bytes_doubled(length) << (24 + 8 * DELTA));
-    // The prefix has 7 + DELTA bytes, and the value is there already: its last 8 bytes are written
-    // as one, the 0, 1 or 2 in front of them before.
-    let last_eight = (length_bytes >> (8 * (DELTA - 1))) | (fields << (8 * (3 - DELTA)));
-    if DELTA > 1 {
+unsafe fn put_prefix<const DELTA: usize>(record: *mut u8, fields: u64, length: usize) -> *mut u8 {
+    if length < BLOCK {
+        let body = length.wrapping_add(5 + DELTA);
+        let fields = fields | ((length as u64) << (25 + 8 * DELTA));
+        if body < 64 {
+            // SAFETY: 8 ≤ PREFIX bytes can be written at `record`; 5 + DELTA of them are used.
+            unsafe { put(record, (fields << 8) | ((body as u64) << 1)) };
+            return record.wrapping_add(5 + DELTA);
+        }
         // SAFETY: 2 bytes can be written at `record`.
-        unsafe { put(record, length_bytes as u16) };
+        unsafe { put(record, two_bytes_doubled(body) as u16) };
+        // SAFETY: 2 + 8 ≤ PREFIX bytes can be written at `record`.
+        unsafe { put(record.wrapping_add(2), fields) };
+        return record.wrapping_add(6 + DELTA);
     }
-    // SAFETY: 7 + DELTA bytes can be written at `record`, and these are the last 8 of them.
-    unsafe { put(record.wrapping_add(DELTA - 1), last_eight) };
-    // SAFETY: this is the record's last byte: 7 + DELTA + `length` of its bytes stand before it.
-    unsafe { put(record.wrapping_add(body).wrapping_add(1), 0_u8) };
-    body.wrapping_add(2)
+    let fields = fields | (two_bytes_doubled(length) << (24 + 8 * DELTA));
+    let body = length.wrapping_add(6 + DELTA);
+    // SAFETY: 2 bytes can be written at `record`.
+    unsafe { put(record, two_bytes_doubled(body) as u16) };
+    // SAFETY: 2 + 8 ≤ PREFIX bytes can be written at `record`.
+    unsafe { put(record.wrapping_add(2), fields) };
+    record.wrapping_add(7 + DELTA)
 }
 
 /// What stands between the two lengths, the lowest byte first: attributes, timestamp delta, offset
@@ -328,6 +302,18 @@ fn first_fields<const DELTA: usize>(delta: u32) -> u64 {
 #[inline(always)]
 fn next_fields<const DELTA: usize>(fields: u64) -> u64 {
     fields.wrapping_add(2 << 16) | continues::<DELTA>()
+}
+
+/// The offset delta in the fields.
+fn delta_in<const DELTA: usize>(fields: u64) -> u32 {
+    let bytes = fields >> 16;
+    // The last byte has all of its bits: behind the last delta of this size it is 0x80.
+    let zigzag = match DELTA {
+        1 => bytes & 0xff,
+        2 => (bytes & 0x7f) | ((bytes >> 1) & (0xff << 7)),
+        _ => (bytes & 0x7f) | ((bytes >> 1) & (0x7f << 7)) | ((bytes >> 2) & (0xff << 14)),
+    };
+    (zigzag / 2) as u32
 }
 
 /// The bits that say that more bytes of the offset delta follow.
