@@ -69,8 +69,11 @@ impl Session {
         match self.try_handle(request, reply) {
             Ok(handled) => handled,
             Err(error) => {
-                // As Apache's broker does: who sends what is no request is not talked to.
-                tracing::debug!(%error, "closing the connection");
+                match &error {
+                    RequestError::Encode(_) => tracing::error!(%error, "closing the connection"),
+                    // As Apache's broker does: who sends what is no request is not talked to.
+                    _ => tracing::debug!(%error, "closing the connection"),
+                }
                 reply.clear();
                 Handled::Close
             }

@@ -47,10 +47,15 @@ fn answer_partition(
     let response =
         ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
     match find(call, topic, asked) {
-        Ok(Some(found)) => response
-            .with_timestamp(found.timestamp)
-            .with_offset(found.offset)
-            .with_leader_epoch(call.broker.leader_epoch()),
+        Ok(Some(found)) => {
+            let response = response
+                .with_timestamp(found.timestamp)
+                .with_offset(found.offset);
+            if call.version < 4 {
+                return response;
+            }
+            response.with_leader_epoch(call.broker.leader_epoch())
+        }
         Ok(None) => response.with_timestamp(-1).with_offset(-1),
         Err(code) => response
             .with_error_code(code.0)

@@ -183,3 +183,5 @@ fn text(text: impl Into<String>) -> StrBytes {
     StrBytes::from_string(text.into())
 }
 
+#[cfg(test)]
+pub(crate) mod tests;

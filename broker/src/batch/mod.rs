@@ -310,4 +310,3 @@ pub(crate) fn header_for_log(
     }
     (header, bytes)
 }
-

@@ -1,0 +1,201 @@
+//! Bytes from strangers: an answer or the end of the connection, never a panic, never memory for what
+//! was only claimed. The seed is printed; `RINGMAIN_SEED` replays it.
+
+use std::hash::{BuildHasher, RandomState};
+
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_producers_request::TopicRequest;
+use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::{
+    ApiVersionsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeProducersRequest, FetchRequest, MetadataRequest,
+};
+
+use super::*;
+
+const FRAMES: usize = 200_000;
+
+/// SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+}
+
+fn seed() -> u64 {
+    let seed = std::env::var("RINGMAIN_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+    println!("RINGMAIN_SEED={seed}");
+    seed
+}
+
+/// Requests of every API and version, full of elements.
+fn good_frames(client: &mut Client, id: Uuid) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    let batch = Batch::counted(3).sequenced(1, 0, 0).bytes();
+    for version in 3..=13 {
+        let mut request = produce_request(&[
+            ("t", 0, batch.clone()),
+            ("t", 1, batch.clone()),
+            ("u", 0, Vec::new()),
+        ]);
+        if version >= 13 {
+            request.topic_data[0].topic_id = id;
+        }
+        frames.push(client.frame(version, &request));
+    }
+    for version in 4..=18 {
+        let partition = FetchPartition::default().with_partition_max_bytes(1000);
+        let topic = FetchTopic::default()
+            .with_topic(topic_name("t"))
+            .with_topic_id(id)
+            .with_partitions(vec![partition.clone(), partition]);
+        let request = FetchRequest::default()
+            .with_replica_id((-1).into())
+            .with_max_bytes(1000)
+            .with_topics(vec![topic.clone(), topic]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 1..=10 {
+        let partition = ListOffsetsPartition::default().with_timestamp(5);
+        let topic = ListOffsetsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition.clone(), partition]);
+        let request = ListOffsetsRequest::default().with_topics(vec![topic]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=13 {
+        let topic = MetadataRequestTopic::default().with_name(Some(topic_name("t")));
+        let request = MetadataRequest::default().with_topics(Some(vec![topic.clone(), topic]));
+        frames.push(client.frame(version, &request));
+    }
+    frames.extend(good_small_frames(client, id));
+    frames
+}
+
+fn good_small_frames(client: &mut Client, id: Uuid) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for version in 0..=4 {
+        frames.push(client.frame(version, &ApiVersionsRequest::default()));
+    }
+    for version in 2..=7 {
+        let config = CreatableTopicConfig::default().with_name(text("segment.bytes"));
+        let topic = CreatableTopic::default()
+            .with_name(topic_name("new"))
+            .with_num_partitions(2)
+            .with_replication_factor(1)
+            .with_configs(vec![config.with_value(Some(text("1000")))]);
+        let request = CreateTopicsRequest::default().with_topics(vec![topic]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 1..=6 {
+        let mut request = DeleteTopicsRequest::default();
+        if version >= 6 {
+            let topic = DeleteTopicState::default()
+                .with_topic_id(id)
+                .with_name(None);
+            request.topics = vec![topic];
+        } else {
+            request.topic_names = vec![topic_name("new")];
+        }
+        frames.push(client.frame(version, &request));
+    }
+    for version in 1..=4 {
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("t"))
+            .with_configuration_keys(Some(vec![text("cleanup.policy")]));
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=2 {
+        frames.push(client.frame(version, &DescribeClusterRequest::default()));
+    }
+    for version in 0..=5 {
+        frames.push(client.frame(version, &init_producer_id()));
+    }
+    let topic = TopicRequest::default()
+        .with_name(topic_name("t"))
+        .with_partition_indexes(vec![0, 1, 2]);
+    frames.push(client.frame(
+        0,
+        &DescribeProducersRequest::default().with_topics(vec![topic]),
+    ));
+    frames
+}
+
+/// Changes a few places: bits, extreme numbers, cuts, repeats.
+fn spoil(random: &mut Random, frame: &mut Vec<u8>) {
+    for _ in 0..=random.below(3) {
+        let at = random.below(frame.len());
+        match random.below(6) {
+            0 => frame[at] ^= 1 << random.below(8),
+            1 => frame[at] = [0, 1, 0x7f, 0x80, 0xff][random.below(5)],
+            2 => {
+                let extreme = [i32::MAX, i32::MIN, -1, 0x0fff_ffff][random.below(4)];
+                let end = (at + 4).min(frame.len());
+                frame[at..end].copy_from_slice(&extreme.to_be_bytes()[..end - at]);
+            }
+            3 => frame.truncate(at.max(1)),
+            4 => {
+                let end = at + random.below(frame.len() - at + 1);
+                let piece = frame[at..end].to_vec();
+                frame.splice(at..at, piece);
+            }
+            _ => frame.insert(at, random.next() as u8),
+        }
+    }
+}
+
+#[test]
+fn malformed_frames_are_answered_or_cost_the_connection() {
+    let mut random = Random(seed());
+    let mut config = Config::new(Storage::Memory);
+    // What is asked for must be there, so that a claim alone would stand out.
+    config.auto_create_topics = false;
+    let mut client = Client::with(config);
+    let id = client.create("t", 2, &[]);
+    let frames = good_frames(&mut client, id);
+    let mut closed = 0;
+    for _ in 0..FRAMES {
+        let mut frame = frames[random.below(frames.len())].clone();
+        spoil(&mut random, &mut frame);
+        match client.session.handle(&frame, &mut client.reply) {
+            Handled::Close => closed += 1,
+            Handled::Reply => {
+                let (size, rest) = client.reply.split_first_chunk::<4>().unwrap();
+                assert_eq!(u32::from_be_bytes(*size) as usize, rest.len());
+            }
+            Handled::ReplyAfter(_) | Handled::NoReply | Handled::Wait(_) | Handled::Silence => {}
+        }
+        assert!(client.reply.capacity() < 16 << 20, "{frame:?}");
+        if random.below(1000) == 0 {
+            // What spoilt creations left behind.
+            for topic in client
+                .broker()
+                .topics
+                .all()
+                .iter()
+                .filter(|topic| topic.name != "t")
+            {
+                client.broker().topics.delete(topic).unwrap();
+            }
+        }
+    }
+    println!("{closed} of {FRAMES} cost the connection");
+    assert!(closed > FRAMES / 20, "most spoilt frames are no requests");
+}
