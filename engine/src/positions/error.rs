@@ -14,6 +14,9 @@ pub enum StateDamage {
     /// Neither header copy begins as a state file does.
     #[error("it is no state file of ringmain (its first bytes are another program's)")]
     Foreign,
+    /// No byte of it is other than zero.
+    #[error("it is empty: nothing was ever stored in it")]
+    Blank,
     /// Shorter than its header says.
     #[error(
         "it was cut: {found} bytes are there, {expected} should be; --restart forgets it and \

@@ -24,6 +24,7 @@ mod area;
 mod content;
 mod error;
 mod identity;
+mod job;
 mod layout;
 mod mapping;
 mod medium;
@@ -31,6 +32,7 @@ mod place;
 mod recover;
 mod slot;
 mod store;
+mod view;
 mod writer;
 
 pub use content::{
@@ -39,8 +41,13 @@ pub use content::{
 };
 pub use error::{StateDamage, StateWarning, StoreError};
 pub use identity::{BootId, FileId};
+pub use job::{
+    AskedSettings, Growth, Job, JobError, JobRequest, JobStart, JobWarning, state_directory,
+    state_file_name,
+};
 pub use recover::Origin;
 pub use store::{Checkpoint, Found, Fresh, LOCK_WAIT, Store, Written};
+pub use view::StateView;
 pub use writer::SlotWriter;
 
 #[cfg(test)]
