@@ -4,3 +4,4 @@
 
 mod cli;
 mod kafka;
+mod tidy;
