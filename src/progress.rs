@@ -65,7 +65,9 @@ pub(crate) fn write_stderr(line: &[u8]) -> io::Result<()> {
 impl Progress {
     /// Begins to show; `begun` is where an earlier run of the load had come to.
     pub(crate) fn start(wanted: bool, now: Instant, begun: &Snapshot) -> Self {
-        let look = match (wanted, io::stderr().is_terminal()) {
+        // A dumb terminal cannot go back to the beginning of a line.
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let look = match (wanted, io::stderr().is_terminal() && !is_dumb) {
             (false, _) => Look::Silent,
             (true, false) => Look::Lines,
             (true, true) => Look::Bar(show_bar(begun)),
@@ -81,7 +83,8 @@ impl Progress {
     pub(crate) fn interval(&self) -> Duration {
         match self.look {
             Look::Bar(_) => BAR_EVERY,
-            Look::Lines | Look::Silent => LINE_EVERY,
+            // Not the whole time between lines: a turn that comes a little early would skip one.
+            Look::Lines | Look::Silent => LINE_EVERY / 10,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Keys are only ever added. The file is replaced in one step: a reader sees the summary of the last
 //! run or of this one, never half of either.
 
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -78,17 +79,27 @@ pub(crate) struct SummaryError {
 
 /// Tries whether a summary can be written, so that a long load does not end with that surprise.
 pub(crate) fn check(path: &Path) -> Result<(), SummaryError> {
-    Replacement::create(path)
-        .map(drop)
-        .map_err(|source| failed(path, source))
+    if is_stream(path) {
+        return Ok(());
+    }
+    let tried = Replacement::create(path).map(drop);
+    tried.map_err(|source| failed(path, source))
+}
+
+/// A pipe or device, such as `/dev/stdout`, is written to, not replaced.
+fn is_stream(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 impl Summary {
     pub(crate) fn write(&self, path: &Path) -> Result<(), SummaryError> {
         let written = || -> io::Result<()> {
-            let replacement = Replacement::create(path)?;
             let mut text = serde_json::to_vec_pretty(self)?;
             text.push(b'\n');
+            if is_stream(path) {
+                return OpenOptions::new().write(true).open(path)?.write_all(&text);
+            }
+            let replacement = Replacement::create(path)?;
             replacement.file().write_all(&text)?;
             replacement.commit()?;
             Ok(())
@@ -171,6 +182,24 @@ mod tests {
         assert_eq!(
             value["doubts"],
             json!([{"partition": 2, "from_position": 77}])
+        );
+    }
+
+    #[test]
+    fn a_pipe_is_written_to_and_stays_one() {
+        use std::io::Read;
+        use std::os::fd::AsRawFd;
+
+        let (mut reader, writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/dev/fd/{}", writer.as_raw_fd()));
+        check(&path).unwrap();
+        summary(Promise::ExactlyOnce).write(&path).unwrap();
+        drop(writer);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&text).unwrap()["topic"],
+            "logs"
         );
     }
 

@@ -447,11 +447,10 @@ impl Typing<'_> {
 
     /// What would change the meaning of a load, and is not there.
     fn refuse(&self) -> Result<(), ConfigError> {
-        if let Some(protocol) = self.text("security.protocol") {
-            if !protocol.eq_ignore_ascii_case("PLAINTEXT") {
-                let why = format!("{protocol:?} is not there yet, only PLAINTEXT is");
-                return Err(self.refused("security.protocol", &why));
-            }
+        let protocol = self.text("security.protocol").unwrap_or("PLAINTEXT");
+        if !protocol.eq_ignore_ascii_case("PLAINTEXT") {
+            let why = format!("{protocol:?} is not there yet, only PLAINTEXT is");
+            return Err(self.refused("security.protocol", &why));
         }
         if self
             .text("transactional.id")

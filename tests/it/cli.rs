@@ -1,5 +1,7 @@
 //! The command line as a person or a script meets it: exit codes, what is said where, and `broker`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

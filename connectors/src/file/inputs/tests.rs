@@ -195,7 +195,7 @@ fn links_are_followed_and_loops_are_an_error() {
 fn an_unreadable_file_is_named() {
     let directory = tree(&["d/a"]);
     let path = directory.path().join("d/a");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     // Root may read everything.
     if fs::File::open(&path).is_err() {
         let expected = "cannot read DIR/d/a: Permission denied (os error 13)";
