@@ -76,6 +76,11 @@ impl Input {
         (file, position - self.starts.get(file).copied().unwrap_or(0))
     }
 
+    /// The position of a file's first byte.
+    pub fn start_of(&self, file: usize) -> Option<u64> {
+        self.files.get(file).map(|_| self.starts[file])
+    }
+
     /// Whether a file begins at `position`.
     pub fn is_file_start(&self, position: u64) -> bool {
         self.starts.binary_search(&position).is_ok()

@@ -1,11 +1,13 @@
 //! What the bodies over real sockets have in common.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto, socket_with, sockopt};
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketFlags, SocketType, ipproto, socket_with, sockopt,
+};
 
 /// A TCP socket for this address, without Nagle's delay.
 pub(super) fn open(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
@@ -18,6 +20,38 @@ pub(super) fn open(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedF
     sockopt::set_tcp_nodelay(&socket, true)?;
     Ok(socket)
 }
+
+/// Bounds what the kernel buffers on its way to a peer on this machine.
+///
+/// Left alone, the buffer grows to the 4 MB of `tcp_wmem`, and every byte of it has left the cache by
+/// the time the peer reads it. Measured (Linux 6.18, two cores, pieces of 850 KB, CPU of the sender):
+/// sending alone costs 0.11 to 0.13 s/GB left alone, 0.070 with 512 KB asked for (the kernel takes
+/// twice that), 0.071 with 256 KB, 0.074 with 104 KB, 0.08 to 0.12 with 2 MB; reading and sending
+/// 0.18 to 0.20 left alone, 0.10 with 512 KB. The reader's cost falls likewise. With 32 KB the peer's
+/// delayed acknowledgements stop the stream for 40 ms at a time. A host that allows less
+/// (`net.core.wmem_max`, often 208 KB) gives what it allows.
+///
+/// A send of 850 KB then never goes in at once: it waits for room, in the ring by its poll handler
+/// (MSG_WAITALL), and reads go on meanwhile. For a remote peer the buffer must cover the round trip,
+/// so that it is the kernel's to choose.
+pub(super) fn tune(socket: &OwnedFd) {
+    // Of a connection that was just made neither fails; if they do, it works without.
+    let own = rustix::net::getsockname(socket).ok().and_then(host);
+    let peer = rustix::net::getpeername(socket)
+        .ok()
+        .flatten()
+        .and_then(host);
+    if own.is_some() && own == peer {
+sockopt::set_socket_send_buffer_size(socket, LOCAL_SEND_BYTES).ok();
+    }
+}
+
+fn host(name: SocketAddrAny) -> Option<IpAddr> {
+    SocketAddr::try_from(name).ok().map(|address| address.ip())
+}
+
+/// What is asked for.
+const LOCAL_SEND_BYTES: usize = 512 << 10;
 
 /// What an operation completes with when its socket was closed first.
 pub(super) fn closed_error() -> io::Error {

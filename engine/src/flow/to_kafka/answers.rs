@@ -419,6 +419,7 @@ impl ToKafka {
     fn ask_new_producer(&mut self, now: Instant, lane: usize, index: usize) {
         let Some(link) = self.link_of(now, lane, index) else { return };
         let request = InitProducerIdRequest::default()
+            .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);

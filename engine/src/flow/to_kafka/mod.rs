@@ -34,6 +34,7 @@ use crate::io::{Completion, Io};
 use crate::limits;
 use crate::memory::{Buffer, Pool};
 use crate::net::{LinkEvent, Links, Purpose};
+use crate::positions::PartitionSlot;
 
 /// How long what is in flight is waited for after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,8 +70,12 @@ pub struct ToKafka {
 /// What came of a shard.
 #[derive(Debug)]
 pub struct ShardReport {
-    /// It was stopped before the end of its input.
+    /// What is acknowledged, by partition; stored already.
+    pub slots: Vec<(u32, PartitionSlot)>,
+    /// It was stopped before the end of its input, by itself or from outside.
     pub was_stopped: bool,
+    /// Why it stopped by itself.
+    pub failure: Option<FlowError>,
 }
 
 impl ToKafka {
@@ -121,8 +126,24 @@ impl ToKafka {
     }
 
     /// Runs until all of its partitions are loaded, a stop, or a failure. Whatever happens, every
-    /// acknowledgement that came was given to the observer.
-    pub fn run(mut self) -> Result<ShardReport, FlowError> {
+    /// acknowledgement that came is stored.
+    pub fn run(mut self) -> ShardReport {
+        if let Err(error) = self.run_loop() {
+            self.failure.get_or_insert(error);
+        }
+        let was_stopped = !self.is_finished();
+        let mut slots = Vec::new();
+        for partition in self.lanes.iter_mut().flat_map(|lane| &mut lane.partitions) {
+            if partition.producer.is_settled() {
+                partition.slot.clean = true;
+                partition.store();
+            }
+            slots.push((partition.index, partition.slot));
+        }
+        ShardReport { slots, was_stopped, failure: self.failure }
+    }
+
+    fn run_loop(&mut self) -> Result<(), FlowError> {
         let mut completions: Vec<Completion> = Vec::new();
         loop {
             let now = self.io.now();
@@ -133,7 +154,7 @@ impl ToKafka {
                 self.fail(now, error);
             }
             if self.is_over(now) {
-                break;
+                return Ok(());
             }
             let until = self.next_look(now);
             self.io.reap(Some(until), &mut completions).map_err(FlowError::Reap)?;
@@ -143,11 +164,6 @@ impl ToKafka {
                     self.fail(now, error);
                 }
             }
-        }
-        let was_stopped = !self.is_finished();
-        match self.failure {
-            Some(error) => Err(error),
-            None => Ok(ShardReport { was_stopped }),
         }
     }
 

@@ -14,7 +14,7 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFla
 
 use super::done::Done;
 use crate::io::slab::Slab;
-use crate::io::socket::{closed_error, open};
+use crate::io::socket::{closed_error, open, tune};
 use crate::io::{Completion, DESCRIPTORS_MAX, Payload, Returned, SocketId, Token};
 use crate::memory::Buffer;
 
@@ -218,7 +218,10 @@ impl Socket {
         let token = self.connecting.take()?;
         *calls += 1;
         let result = match sockopt::socket_error(self.descriptor()) {
-            Ok(Ok(())) => Ok(0),
+            Ok(Ok(())) => {
+                tune(self.descriptor());
+                Ok(0)
+            }
             Ok(Err(errno)) | Err(errno) => Err(errno.into()),
         };
         Some(Completion {

@@ -29,7 +29,7 @@ use self::ring::Ring;
 pub(super) use self::setup::Features;
 pub use self::setup::UringError;
 use super::slab::Slab;
-use super::socket::{closed_error, open};
+use super::socket::{closed_error, open, tune};
 use super::{
     Completion, Counters, DESCRIPTORS_MAX, FileId, Payload, Returned, SocketId, Token, Waker,
 };
@@ -388,7 +388,11 @@ impl Uring {
                 Returned::None
             }
             Held::Connect { socket, .. } => {
-                self.socket_mut(socket).connecting = None;
+                let entry = self.socket_mut(socket);
+                entry.connecting = None;
+                if let (Some(descriptor), true) = (&entry.descriptor, result.is_ok()) {
+                    tune(descriptor);
+                }
                 self.close_socket_if_idle(socket);
                 Returned::None
             }

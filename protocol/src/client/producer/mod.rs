@@ -246,6 +246,11 @@ impl<B> PartitionProducer<B> {
         self.batches.is_empty()
     }
 
+    /// Everything that was sent is answered: nothing of ours can come to the log any more.
+    pub fn is_settled(&self) -> bool {
+        self.batches.iter().all(|b| b.status != Status::OnWire && !b.maybe_appended)
+    }
+
     /// Batches on the wire.
     pub fn on_wire(&self) -> usize {
         self.batches.iter().filter(|batch| batch.status == Status::OnWire).count()

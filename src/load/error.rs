@@ -1,0 +1,102 @@
+//! Why a load did not begin, or did not end well, and with which code the process exits.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use broker::BrokerError;
+use connectors::file::inputs::InputError;
+use connectors::file::rejects::RejectsError;
+use engine::cluster::ClusterError;
+use engine::control::ControlError;
+use engine::flow::resume::ResumeError;
+use engine::flow::survey::SurveyError;
+use engine::flow::to_kafka::FlowError;
+use engine::io::IoSetupError;
+use engine::positions::StoreError;
+use protocol::error_code::ErrorCode;
+use thiserror::Error;
+
+use crate::options::Exit;
+use crate::summary::SummaryError;
+
+#[derive(Debug, Error)]
+pub(crate) enum LoadError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(transparent)]
+    Rejects(#[from] RejectsError),
+    #[error(transparent)]
+    Io(#[from] IoSetupError),
+    #[error("the embedded broker cannot start: {0}")]
+    Embedded(#[from] BrokerError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    #[error(
+        "topic {topic} does not exist; create it, or have it created with --create-topic \
+         partitions=N,replication=M"
+    )]
+    TopicMissing { topic: String },
+    #[error("topic {topic} cannot be created: {what}")]
+    NotCreated { topic: String, what: String },
+    #[error("topic {topic} cannot be written to after {} s: {what}", waited.as_secs())]
+    TopicUnavailable { topic: String, what: String, waited: Duration },
+    #[error("topic {topic}: {what}")]
+    TopicRefused { topic: String, what: String },
+    #[error(
+        "no right to {right} topic {topic}: the cluster's authorizer refuses it to this client; \
+         allow its principal {right} on the topic (kafka-acls --add --allow-principal … \
+         --operation {right} --topic {topic})"
+    )]
+    NoRight { topic: String, right: &'static str },
+    #[error("the cluster gives no producer id: {error}: {}", error.meaning())]
+    NoProducerId { error: ErrorCode },
+    #[error(
+        "topic {topic} has cleanup.policy={policy}, and lines have no keys: a compacted topic takes \
+         records with keys only"
+    )]
+    Compacted { topic: String, policy: String },
+    #[error("--partition {partition}: topic {topic} has partitions 0 to {}", partitions - 1)]
+    NoSuchPartition { partition: u32, topic: String, partitions: u32 },
+    #[error(transparent)]
+    State(#[from] StoreError),
+    #[error("the state {path} cannot be used: {why}", path = path.display())]
+    StateContent { path: PathBuf, why: String },
+    #[error("{why}")]
+    Frozen { why: String },
+    #[error("{why}")]
+    InputChanged { why: String },
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    #[error("topic {topic}: {error}")]
+    Resume { topic: String, error: ResumeError },
+    #[error(transparent)]
+    Flow(#[from] FlowError),
+    #[error("a shard ended without a report: {0}")]
+    Shard(String),
+    #[error(transparent)]
+    Summary(#[from] SummaryError),
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] std::io::Error),
+}
+
+impl LoadError {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Input(_)
+            | Self::Io(_)
+            | Self::Compacted { .. }
+            | Self::NoSuchPartition { .. }
+            | Self::Frozen { .. } => Exit::Usage,
+            Self::Rejects(error) => match error {
+                RejectsError::NotEmpty { .. }
+                | RejectsError::NotRegular { .. }
+                | RejectsError::IsInput { .. }
+                | RejectsError::Foreign { .. } => Exit::Usage,
+                _ => Exit::Failed,
+            },
+            _ => Exit::Failed,
+        }
+    }
+}

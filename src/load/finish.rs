@@ -1,0 +1,226 @@
+//! What a load came to: the rejects in order, the state marked, the last line, the summary, the exit code.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use engine::flow::config::{LoadConfig, Progress};
+use engine::positions::{PartitionSlot, Store};
+
+use super::Begun;
+use super::drive::Outcome;
+use super::error::LoadError;
+use super::observer::Observer;
+use super::start::now_ms;
+use super::state::Job;
+use super::target::Topic;
+use crate::options::{Exit, LoadOptions};
+use crate::progress::{self, Snapshot};
+use crate::summary::{Doubt, PartitionSummary, Promise, ResumedFrom, Summary};
+
+/// A load whose shards have ended.
+pub(super) struct Finish<'a> {
+    pub(super) options: &'a LoadOptions,
+    pub(super) topic: &'a Topic,
+    pub(super) config: &'a LoadConfig,
+    pub(super) job: &'a mut Job,
+    pub(super) store: &'a Arc<Mutex<Store>>,
+    pub(super) observer: &'a Observer,
+    pub(super) progress: &'a Progress,
+    pub(super) begun: Begun,
+    pub(super) doubts: Vec<Doubt>,
+    pub(super) resumed: bool,
+    pub(super) elapsed: Duration,
+}
+
+impl Finish<'_> {
+    pub(super) fn run(mut self, outcome: Outcome) -> Result<Exit, LoadError> {
+        for &(partition, slot) in &outcome.slots {
+            self.job.slots[partition as usize] = slot;
+        }
+        let mut failure = outcome.failure;
+        let mut exit = match (outcome.signal, outcome.was_stopped) {
+            (Some(signal_hook::consts::SIGINT), true) => Exit::Interrupted,
+            (Some(_), true) => Exit::Terminated,
+            _ if self.observer.count() > 0 => Exit::Rejects,
+            _ => Exit::Done,
+        };
+        if failure.is_none() && matches!(exit, Exit::Done | Exit::Rejects) {
+            failure = self.complete(exit).err();
+        } else if let Err(error) = self.sync() {
+            failure.get_or_insert(error);
+        }
+        if failure.is_some() {
+            exit = Exit::Failed;
+        }
+        self.say(exit)?;
+        match failure {
+            Some(error) => {
+                self.say_where();
+                Err(error)
+            }
+            None => Ok(exit),
+        }
+    }
+
+    /// Everything is loaded: the rejects go in order, and the state says so.
+    fn complete(&mut self, exit: Exit) -> Result<(), LoadError> {
+        if let Some(rejects) = self.observer.take_rejects() {
+            rejects.finish(self.config.rules.delimiter)?;
+        }
+        self.job.header.finished_ms = now_ms();
+        self.job.header.exit_code = exit.code();
+        let header = self.job.encode_header()?;
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.sync()?;
+        store.put_header(&header)?;
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), LoadError> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(store.sync()?)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let Progress { records, bytes, rejects, retries, .. } = self.progress;
+        Snapshot {
+            records: self.begun.records + records.load(Ordering::Relaxed),
+            bytes: self.begun.bytes + bytes.load(Ordering::Relaxed),
+            bytes_total: self.config.input.bytes(),
+            bytes_in_flight: 0,
+            rejects: self.begun.rejects + rejects.load(Ordering::Relaxed),
+            retries: retries.load(Ordering::Relaxed),
+        }
+    }
+
+    fn say(&self, exit: Exit) -> Result<(), LoadError> {
+        let done = self.snapshot();
+        if !self.options.quiet {
+            let line = progress::final_line(&done, &self.begun, self.elapsed);
+            let line = format!("{line}{}\n", self.appended());
+            // Nobody can be told that stderr is gone.
+            drop(progress::write_stderr(line.as_bytes()));
+        }
+        let Some(path) = &self.options.summary else { return Ok(()) };
+        let records = done.records - self.begun.records;
+        let seconds = self.elapsed.as_secs_f64();
+        let resumed_from = self.resumed.then_some(ResumedFrom {
+            records: self.begun.records,
+            bytes: self.begun.bytes,
+        });
+        let is_exact = self.job.header.settings.idempotence && self.doubts.is_empty();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let records_per_second = records as f64 / seconds.max(1e-6);
+        let summary = Summary {
+            topic: self.topic.name.clone(),
+            cluster_id: Some(self.topic.cluster_id.clone()),
+            exit_code: exit.code(),
+            already_loaded: false,
+            records,
+            bytes: done.bytes - self.begun.bytes,
+            seconds,
+            records_per_second,
+            partitions: partitions(&self.job.slots),
+            rejects: done.rejects,
+            retries: done.retries,
+            resumed: self.resumed,
+            resumed_from,
+            promise: if is_exact {
+                Promise::ExactlyOnce
+            } else {
+                Promise::AtLeastOnce { doubts: self.doubts.clone() }
+            },
+        };
+        summary.write(path)?;
+        Ok(())
+    }
+
+    /// What was appended to the input while it was loaded, for the last line.
+    fn appended(&self) -> String {
+        let Some(last) = self.config.input.files().last() else { return String::new() };
+        let now = std::fs::metadata(&last.path).map_or(last.size, |metadata| metadata.len());
+        match now.checked_sub(last.size) {
+            None | Some(0) => String::new(),
+            Some(more) => format!(
+                "; {} grew by {more} bytes meanwhile, which the next run loads",
+                last.path.display()
+            ),
+        }
+    }
+
+    /// How far a failed load came, by the first file that is not loaded whole.
+    fn say_where(&self) {
+        let deal = self.config.rules.deal;
+        let open = (0..)
+            .zip(&self.job.slots)
+            .filter(|(partition, _)| deal.has_chunks(*partition))
+            .map(|(partition, slot)| {
+                let chunk = deal.first_chunk(partition, slot.position);
+                slot.position.max(deal.range(chunk).start)
+            });
+        let Some(position) = open.min() else { return };
+        let (file, offset) = self.config.input.locate(position.min(self.config.input.bytes()));
+        let path = self.config.input.files()[file].path.display();
+        tracing::info!(
+            "everything before byte {offset} of {path} is acknowledged; the same command goes on \
+             from there"
+        );
+    }
+}
+
+fn partitions(slots: &[PartitionSlot]) -> Vec<PartitionSummary> {
+    let known = |offset: i64| (offset >= 0).then_some(offset);
+    (0..)
+        .zip(slots)
+        .map(|(partition, slot)| PartitionSummary {
+            partition,
+            first_offset: known(slot.first_offset),
+            last_offset: known(slot.last_offset),
+            records: slot.records,
+        })
+        .collect()
+}
+
+/// A finished job, run again.
+pub(super) fn already_loaded(
+    options: &LoadOptions,
+    topic: &Topic,
+    job: &Job,
+) -> Result<Exit, LoadError> {
+    let when = jiff::Timestamp::from_millisecond(job.header.finished_ms).map_or_else(
+        |_| "an earlier day".to_owned(),
+        |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    );
+    if !options.quiet {
+        let line = format!("already loaded on {when}; --restart loads it again\n");
+        drop(progress::write_stderr(line.as_bytes()));
+    }
+    let exit = if job.header.exit_code == Exit::Rejects.code() { Exit::Rejects } else { Exit::Done };
+    if let Some(path) = &options.summary {
+        let sum = |of: fn(&PartitionSlot) -> u64| job.slots.iter().map(of).sum();
+        let records = sum(|slot| slot.records);
+        let summary = Summary {
+            topic: topic.name.clone(),
+            cluster_id: Some(topic.cluster_id.clone()),
+            exit_code: exit.code(),
+            already_loaded: true,
+            records: 0,
+            bytes: 0,
+            seconds: 0.0,
+            records_per_second: 0.0,
+            partitions: partitions(&job.slots),
+            rejects: sum(|slot| slot.rejects),
+            retries: 0,
+            resumed: true,
+            resumed_from: Some(ResumedFrom { records, bytes: sum(|slot| slot.bytes) }),
+            promise: if job.header.settings.idempotence {
+                Promise::ExactlyOnce
+            } else {
+                Promise::AtLeastOnce { doubts: Vec::new() }
+            },
+        };
+        summary.write(path)?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,166 @@
+//! `ringmain load`: files into a topic, exactly once across crashes.
+//!
+//! In this order: find the inputs, reach the cluster, check the topic, open the job's state, decide where
+//! each partition goes on, run the shards, say what came of it. Nothing is sent before the state that
+//! says so is durable.
+
+mod dry_run;
+mod drive;
+mod error;
+mod finish;
+mod observer;
+mod plan;
+mod start;
+mod state;
+mod target;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use broker::{Config, Server, Storage};
+use connectors::file::inputs::{self, Inputs};
+use connectors::file::rejects::Rejects;
+use engine::control::Control;
+use engine::flow::config::Progress;
+use engine::io::Io;
+
+use crate::options::{Exit, LoadOptions, Target};
+use crate::{progress, summary};
+use drive::{Drive, Signals};
+pub(crate) use error::LoadError;
+use observer::Observer;
+use start::Started;
+use state::{Job, Opened};
+
+pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
+    let begun = Instant::now();
+    let signals = Signals::install()?;
+    if let Some(path) = &options.summary {
+        summary::check(path)?;
+    }
+    let inputs = inputs::collect(&options.inputs)?;
+    for warning in &inputs.warnings {
+        tracing::warn!("{warning}");
+    }
+    let embedded = start_embedded(options)?;
+    let (io, chosen) = Io::new(options.io)?;
+    tracing::info!("I/O: {chosen}");
+    let client = plan::client(options, embedded.as_ref().map(Server::address));
+    let mut control = Control::connect(io, client.clone(), options.producer.connect_timeout_max)?;
+    if options.dry_run {
+        return dry_run::run(&mut control, options, &inputs);
+    }
+    let topic = target::find(&mut control, options)?;
+    plan::check_topic(options, &topic)?;
+    let mut loader = Loader { options, inputs, topic, client, control, signals, begun };
+    loader.run()
+    // The embedded broker ends behind this, when everything that it acknowledged is written.
+}
+
+fn start_embedded(options: &LoadOptions) -> Result<Option<Server>, LoadError> {
+    let Target::Embedded(directory) = &options.target else { return Ok(None) };
+    let mut config = Config::new(Storage::Directory(directory.clone()));
+    config.listen.set_port(0);
+    let server = Server::start(config)?;
+    tracing::info!("embedded broker on {}, data in {}", server.address(), directory.display());
+    Ok(Some(server))
+}
+
+/// A load whose topic is known.
+struct Loader<'a> {
+    options: &'a LoadOptions,
+    inputs: Inputs,
+    topic: target::Topic,
+    client: engine::flow::config::ClientConfig,
+    control: Control,
+    signals: Signals,
+    begun: Instant,
+}
+
+impl Loader<'_> {
+    fn run(&mut self) -> Result<Exit, LoadError> {
+        loop {
+            let opened = state::open(self.options, &self.inputs, &self.topic)?;
+            let mut job = match opened {
+                Opened::Fresh(place) => {
+                    start::new_job(&mut self.control, self.options, &self.inputs, &self.topic, place)?
+                }
+                Opened::Found(job) => job,
+            };
+            let job = match job.growth(&self.inputs)? {
+                state::Growth::Finished => {
+                    return finish::already_loaded(self.options, &self.topic, &job);
+                }
+                state::Growth::Go => job,
+                // The old end first; then once more, with the rest.
+                state::Growth::OldEndFirst => {
+                    let exit = self.drive(job)?;
+                    if matches!(exit, Exit::Done | Exit::Rejects) {
+                        continue;
+                    }
+                    return Ok(exit);
+                }
+            };
+            return self.drive(job);
+        }
+    }
+
+    fn drive(&mut self, mut job: Box<Job>) -> Result<Exit, LoadError> {
+        let config = plan::load_config(self.options, &self.client, &self.topic, &job);
+        let Started { shards, doubts, begun, resumed } =
+            start::partitions(&mut self.control, self.options, &self.topic, &config, &mut job)?;
+        let store = Arc::new(Mutex::new(job.take_store()));
+        let rejects = self.open_rejects(&job, resumed)?;
+        let observer = Arc::new(Observer::new(
+            Arc::clone(&config.input),
+            config.rules.delimiter,
+            Arc::clone(&store),
+            rejects,
+            begun.rejects,
+            self.options.max_errors,
+        ));
+        let drive = Drive {
+            config: &config,
+            io: self.options.io,
+            metadata: &self.topic.metadata,
+            progress: Arc::new(Progress::default()),
+            observer: Arc::clone(&observer) as _,
+            store: Arc::clone(&store),
+            begun,
+            shows_progress: self.options.progress && !self.options.quiet,
+        };
+        let progress = Arc::clone(&drive.progress);
+        let outcome = drive.run(shards, &self.signals)?;
+        let finish = finish::Finish {
+            options: self.options,
+            topic: &self.topic,
+            config: &config,
+            job: &mut job,
+            store: &store,
+            observer: &observer,
+            progress: &progress,
+            begun,
+            doubts,
+            resumed,
+            elapsed: self.begun.elapsed(),
+        };
+        finish.run(outcome)
+    }
+
+    fn open_rejects(&self, job: &Job, resumed: bool) -> Result<Option<Rejects>, LoadError> {
+        let Some(path) = &self.options.rejects else { return Ok(None) };
+        let files = job.input_files();
+        let path: &Path = path;
+        if resumed {
+            let input = job.input();
+            let covered = |file: usize, offset: u64| job.covers(&input, file, offset);
+            Ok(Some(Rejects::resume(path, &files, covered)?))
+        } else {
+            Ok(Some(Rejects::create(path, &files, self.options.restart)?))
+        }
+    }
+}
+
+/// Counters that earlier runs left.
+type Begun = progress::Snapshot;

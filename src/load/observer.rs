@@ -1,0 +1,106 @@
+//! What shards report on the way: refused records, and the syncs that must come before the next send.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use connectors::file::rejects::{Reject as RejectedRecord, Rejects};
+use engine::flow::config::{LoadObserver, Reject};
+use engine::input::Input;
+use engine::positions::Store;
+
+/// Refused records that are named in the log when no file takes them; the rest are only counted.
+const NAMED_MAX: u64 = 20;
+
+/// Notes refused records, and stops the job at one too many.
+#[derive(Debug)]
+pub(super) struct Observer {
+    input: Arc<Input>,
+    delimiter: u8,
+    store: Arc<Mutex<Store>>,
+    rejects: Mutex<Option<Rejects>>,
+    count: AtomicU64,
+    max_errors: u64,
+}
+
+impl Observer {
+    /// `before`: how many records earlier runs of the job refused.
+    pub(super) fn new(
+        input: Arc<Input>,
+        delimiter: u8,
+        store: Arc<Mutex<Store>>,
+        rejects: Option<Rejects>,
+        before: u64,
+        max_errors: u64,
+    ) -> Self {
+        Self {
+            input,
+            delimiter,
+            store,
+            rejects: Mutex::new(rejects),
+            count: AtomicU64::new(before),
+            max_errors,
+        }
+    }
+
+    /// Refused records of all runs.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The rejects file, when all shards are done.
+    pub(super) fn take_rejects(&self) -> Option<Rejects> {
+        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// The bytes of the record itself: its range ends with its delimiter, unless the file ended first.
+    fn length(&self, reject: &Reject) -> Result<u64, String> {
+        let raw = reject.range.end - reject.range.start;
+        let path = &self.input.files()[reject.file].path;
+        let mut last = [0];
+        File::open(path)
+            .and_then(|file| file.read_exact_at(&mut last, reject.file_offset + raw - 1))
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        Ok(raw - u64::from(last[0] == self.delimiter))
+    }
+}
+
+impl LoadObserver for Observer {
+    fn sync(&self) -> Result<(), String> {
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        store.sync().map_err(|error| error.to_string())
+    }
+
+    fn reject(&self, reject: &Reject) -> Result<(), String> {
+        let path = self.input.files()[reject.file].path.display();
+        let at = format!("{path}, byte {}", reject.file_offset);
+        let mut rejects = self.rejects.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = self.count.load(Ordering::Relaxed) + 1;
+        if count > self.max_errors {
+            return Err(format!(
+                "{at} (partition {}): {}; that is one refused record more than --max-errors {} allows",
+                reject.partition, reject.reason, self.max_errors
+            ));
+        }
+        match &mut *rejects {
+            Some(rejects) => {
+                let length = self.length(reject)?;
+                let refused = RejectedRecord {
+                    input: reject.file,
+                    offset: reject.file_offset,
+                    length,
+                    reason: &reject.reason,
+                };
+                let noted = rejects.write(&refused).and_then(|()| rejects.sync());
+                noted.map_err(|error| error.to_string())?;
+            }
+            None if count <= NAMED_MAX => {
+                tracing::warn!("refused: {at} (partition {}): {}", reject.partition, reject.reason);
+            }
+            None => {}
+        }
+        self.count.store(count, Ordering::Relaxed);
+        Ok(())
+    }
+}
