@@ -11,6 +11,7 @@ pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_producers;
 pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
 pub(crate) mod init_producer_id;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
@@ -62,6 +63,7 @@ pub(crate) static SPOKEN: &[Spoken] = &[
     spoken(ApiKey::Fetch, 4, 18, fetch::handle),
     spoken(ApiKey::ListOffsets, 1, 10, list_offsets::handle),
     spoken(ApiKey::Metadata, 0, 13, metadata::handle),
+    spoken(ApiKey::FindCoordinator, 0, 6, find_coordinator::handle),
     spoken(ApiKey::ApiVersions, 0, 4, api_versions::handle),
     spoken(ApiKey::CreateTopics, 2, 7, create_topics::handle),
     spoken(ApiKey::DeleteTopics, 1, 6, delete_topics::handle),

@@ -5,7 +5,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiVersionsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    FindCoordinatorRequest, MetadataRequest, TransactionalId,
+    FindCoordinatorRequest, HeartbeatRequest, MetadataRequest, TransactionalId,
 };
 
 use super::*;
@@ -28,6 +28,7 @@ fn api_versions_lists_what_is_spoken() {
                 (1, 4, 18),
                 (2, 1, 10),
                 (3, 0, 13),
+                (10, 0, 6),
                 (18, 0, 4),
                 (19, 2, 7),
                 (20, 1, 6),
@@ -58,10 +59,7 @@ fn a_newer_api_versions_is_answered_in_version_0() {
 #[test]
 fn what_is_not_spoken_costs_the_connection() {
     let mut client = Client::new();
-    assert_eq!(
-        client.handle(4, &FindCoordinatorRequest::default()),
-        Handled::Close
-    );
+    assert_eq!(client.handle(4, &HeartbeatRequest::default()), Handled::Close);
     let mut frame = client.frame(3, &produce_request(&[]));
     frame[2..4].copy_from_slice(&2i16.to_be_bytes());
     assert_eq!(
@@ -360,4 +358,23 @@ fn a_producer_always_gets_a_new_id() {
         ErrorCode::UNSUPPORTED_VERSION
     );
     assert_eq!(response.producer_id.0, -1);
+}
+
+#[test]
+fn groups_and_transactions_have_no_coordinator() {
+    let mut client = Client::new();
+    for version in 0..=6 {
+        let mut request = FindCoordinatorRequest::default();
+        if version >= 4 {
+            request.coordinator_keys = vec![text("group")];
+        } else {
+            request.key = text("group");
+        }
+        let response = client.send(version, &request);
+        let code = match response.coordinators.first() {
+            Some(coordinator) => coordinator.error_code,
+            None => response.error_code,
+        };
+        assert_eq!(ErrorCode(code), ErrorCode::UNSUPPORTED_VERSION, "{version}");
+    }
 }
