@@ -174,11 +174,16 @@ pub enum StoreError {
         /// What was seen.
         what: String,
     },
-    /// A sync was asked for while the checkpoint of another one was not given back.
-    #[error("cannot sync the state file {}: a sync is under way", path.display())]
+    /// Another thread's sync does not end: the disk hangs, or a checkpoint was kept.
+    #[error(
+        "cannot sync the state file {}: the sync before is still under way after {} s",
+        path.display(), waited.as_secs()
+    )]
     SyncUnderWay {
         /// The file.
         path: PathBuf,
+        /// How long we waited.
+        waited: Duration,
     },
     /// A write failed, and so did the new file made from memory.
     #[error(

@@ -21,6 +21,7 @@
 //! error (pulled out and put back), and other machines that share the file over a network.
 
 mod area;
+mod checkpoint;
 mod content;
 mod error;
 mod identity;
@@ -35,6 +36,7 @@ mod store;
 mod view;
 mod writer;
 
+pub use checkpoint::{Checkpoint, Written};
 pub use content::{
     DIRECTION_DUMP, DIRECTION_LOAD, FrozenSettings, InputIdentity, JobHeader, KIND_JOB,
     LaneProducer, PartitionSlot, SLOT_PAYLOAD_BYTES, TAIL_BYTES_MAX,
@@ -46,7 +48,7 @@ pub use job::{
     state_file_name,
 };
 pub use recover::Origin;
-pub use store::{Checkpoint, Found, Fresh, LOCK_WAIT, Store, Written};
+pub use store::{Found, Fresh, LOCK_WAIT, Store};
 pub use view::StateView;
 pub use writer::SlotWriter;
 

@@ -6,7 +6,7 @@
 //! * A sync has three steps, so that a shard need not wait for a disk: [`Store::begin_sync`] copies
 //!   the positions as they are now (microseconds), [`Checkpoint::write`] makes the copy durable (on
 //!   any thread; whatever the positions count on is made durable before it), [`Store::end_sync`]
-//!   takes the result. [`Store::sync`] is the three in one.
+//!   looks at the result. [`Store::sync`] is the three in one, and waits for one under way.
 //! * A write that fails is never tried again on the same file: the kernel reports a lost page once,
 //!   then says "success". A new file is made from memory, read back with the cache dropped, and put
 //!   in its place. If that fails too the store has failed, and says so at every later call.
@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::area;
+use super::checkpoint::{Checkpoint, Stage, SyncStage, Written};
 use super::error::{StateDamage, StateWarning, StoreError};
 use super::identity::{BootId, FileId};
 use super::layout::{Geometry, Preamble, SLOT_HEAD_BYTES};
 use super::mapping::explain_bus_errors;
-use super::medium::{self, Medium};
+use super::medium;
 use super::place::{StateFile, read_image};
 use super::recover::{Origin, Recovered, recover};
 use super::slot::SlotOwner;
@@ -30,6 +31,9 @@ use super::writer::{Live, Shared, SlotWriter};
 /// How long a start waits for the lock: a killed process may keep it for some 30 ms while the
 /// kernel ends its operations; a living one keeps it for good.
 pub const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a sync waits for another one that hangs on the same disk.
+const SYNC_WAIT: Duration = Duration::from_secs(60);
 
 /// What a new file begins with.
 #[derive(Clone, Debug)]
@@ -60,31 +64,12 @@ pub struct Store {
     header: Vec<u8>,
     shared: Arc<Shared>,
     writers: Vec<Option<SlotWriter>>,
-    /// The last generation whose writing was begun.
+    /// The last generation that was written.
     generation: u64,
-    /// The buffer of a sync; it is away while one is under way.
-    area: Option<Vec<u8>>,
+    sync: Arc<SyncStage>,
     /// A slot's worth of memory to read into.
     slot: Vec<u8>,
     failed: Option<(String, String)>,
-}
-
-/// The positions as they were when the sync began. Dropping it forgoes this and all later syncs.
-#[derive(Debug)]
-#[must_use = "a checkpoint that is not written is no sync"]
-pub struct Checkpoint {
-    file: Arc<StateFile>,
-    area: Vec<u8>,
-    offset: usize,
-}
-
-/// A checkpoint after its writing; [`Store::end_sync`] says what it means.
-#[derive(Debug)]
-#[must_use = "only `end_sync` knows whether the sync worked"]
-pub struct Written {
-    file: Arc<StateFile>,
-    area: Vec<u8>,
-    pub(super) result: io::Result<()>,
 }
 
 impl Found {
@@ -233,7 +218,7 @@ impl Store {
             preamble,
             header: state.header,
             generation: state.generation,
-            area: Some(vec![0; geometry.area_bytes()]),
+            sync: SyncStage::new(geometry.area_bytes()),
             slot: vec![0; geometry.slot_bytes()],
             failed: None,
             shared,
@@ -283,54 +268,84 @@ impl Store {
         }
     }
 
-    /// Makes the positions of this moment durable; waits for the disk.
+    /// Makes the positions of this moment durable; waits for the disk, and before that for a sync
+    /// that is under way on another thread.
     pub fn sync(&mut self) -> Result<(), StoreError> {
-        match self.begin_sync()? {
-            Some(checkpoint) => self.end_sync(checkpoint.write()),
-            None => Err(StoreError::SyncUnderWay {
+        if !self.sync.wait(SYNC_WAIT) {
+            return Err(StoreError::SyncUnderWay {
                 path: self.path.clone(),
-            }),
+                waited: SYNC_WAIT,
+            });
         }
+        let checkpoint = self
+            .begin_sync()?
+            .expect("no checkpoint is out, and none is made but here");
+        self.end_sync(checkpoint.write())
     }
 
     /// Copies the positions as they are now, and looks whether the file is still the one of its
-    /// path. `None`: the sync before this one has not ended yet.
+    /// path. `None`: the sync before this one is still under way.
     pub fn begin_sync(&mut self) -> Result<Option<Checkpoint>, StoreError> {
         self.check_not_failed()?;
+        self.settle()?;
         self.check_file()?;
-        let Some(mut area) = self.area.take() else {
-            return Ok(None);
+        let mut area = match self.sync.take() {
+            Stage::Idle(area) => area,
+            Stage::Begun => return Ok(None),
+            // It was written since `settle` looked; the next call sees to it.
+            written @ Stage::Written { .. } => {
+                self.sync.set(written);
+                return Ok(None);
+            }
         };
         let live = Arc::clone(&self.shared.live());
         if let Err(error) = self.copy_positions(&live, &mut area) {
-            self.area = Some(area);
+            self.sync.set(Stage::Idle(area));
             return Err(error);
         }
-        self.generation += 1;
+        let generation = self.generation + 1;
         let Preamble {
             geometry, id, boot, ..
         } = self.preamble;
-        area::seal(&geometry, &mut area, id, boot, self.generation);
-        let offset = geometry.area_at((self.generation % 2) as usize);
+        area::seal(&geometry, &mut area, id, boot, generation);
+        let offset = geometry.area_at((generation % 2) as usize);
+        let (file, stage) = (Arc::clone(&live.file), Arc::clone(&self.sync));
         Ok(Some(Checkpoint {
-            file: Arc::clone(&live.file),
-            area,
+            file,
+            stage,
+            generation,
             offset,
+            area,
         }))
     }
 
-    /// Takes a written checkpoint back. `Ok`: what it copied survives a loss of power.
-    pub fn end_sync(&mut self, written: Written) -> Result<(), StoreError> {
+    /// Looks at how a checkpoint's writing went. `Ok`: what it copied survives a loss of power.
+    pub fn end_sync(&mut self, _: Written) -> Result<(), StoreError> {
         self.check_not_failed()?;
-        self.area = Some(written.area);
-        let current = Arc::ptr_eq(&written.file, &self.shared.live().file);
-        match written.result {
-            Err(error) if current => {
+        self.settle()
+    }
+
+    /// Takes in the result of a checkpoint that was written, unless somebody did already.
+    fn settle(&mut self) -> Result<(), StoreError> {
+        match self.sync.take() {
+            Stage::Begun => Ok(()),
+            Stage::Idle(area) => {
+                self.sync.set(Stage::Idle(area));
+                Ok(())
+            }
+            Stage::Written {
+                area,
+                generation,
+                result,
+            } => {
+                self.sync.set(Stage::Idle(area));
+                let Err(error) = result else {
+                    self.generation = generation;
+                    return Ok(());
+                };
                 let header = self.header.clone();
                 self.rewrite(&header, &error)
             }
-            // Of a file that was replaced meanwhile, by one that has these positions or newer.
-            Err(_) | Ok(()) => Ok(()),
         }
     }
 
@@ -400,6 +415,8 @@ impl Store {
         self.preamble = state.preamble;
         self.header = state.header;
         self.generation = state.generation;
+        // A checkpoint that is out is of the old file, whose areas count no more.
+        self.sync = SyncStage::new(self.preamble.geometry.area_bytes());
         Ok(())
     }
 
@@ -428,20 +445,6 @@ impl Store {
             origin: Origin::Live,
             warnings: Vec::new(),
         })
-    }
-}
-
-impl Checkpoint {
-    /// Writes the copy into the file and waits for the disk. Whatever the copied positions count
-    /// on (the file of rejects, a dump's output) must be durable before this is called.
-    pub fn write(self) -> Written {
-        let mut file = self.file.as_ref();
-        let result = file.write_durably(self.offset, &self.area);
-        Written {
-            file: self.file,
-            area: self.area,
-            result,
-        }
     }
 }
 

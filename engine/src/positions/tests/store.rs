@@ -1,5 +1,4 @@
 use std::fs::{self, File};
-use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,6 +10,8 @@ use super::super::recover::recover;
 use super::super::*;
 
 const SOON: Duration = Duration::from_millis(50);
+/// No file reaches here: a write fails with EFBIG and changes nothing.
+const TOO_FAR: usize = usize::MAX / 4;
 
 fn fresh(positions: u32) -> Fresh {
     let initial = PartitionSlot::default().encode();
@@ -99,7 +100,6 @@ fn after_another_boot_only_what_was_synced_counts() {
     put(&mut store, 0, 40);
     assert_eq!(seen(&path, other), [10, 0], "a sync that was begun is none");
     assert!(store.begin_sync().unwrap().is_none(), "one at a time");
-    assert!(matches!(store.sync(), Err(StoreError::SyncUnderWay { .. })));
     let written = std::thread::spawn(|| checkpoint.write()).join().unwrap();
     store.end_sync(written).unwrap();
     assert_eq!(
@@ -109,6 +109,59 @@ fn after_another_boot_only_what_was_synced_counts() {
     );
     store.sync().unwrap();
     assert_eq!(seen(&path, other), [40, 30]);
+}
+
+#[test]
+fn a_sync_waits_for_the_one_on_another_thread() {
+    let (_keep, path) = directory();
+    let other = BootId([7; 16]);
+    let mut store = create(&path, 1);
+    for position in 1..50 {
+        put(&mut store, 0, 2 * position);
+        let checkpoint = store.begin_sync().unwrap().unwrap();
+        put(&mut store, 0, 2 * position + 1);
+        std::thread::scope(|scope| {
+            let writing = scope.spawn(|| checkpoint.write());
+            store.sync().unwrap();
+            assert_eq!(seen(&path, other), [2 * position + 1]);
+            let written = writing.join().unwrap();
+            store.end_sync(written).unwrap();
+        });
+        assert_eq!(seen(&path, other), [2 * position + 1]);
+    }
+}
+
+#[test]
+fn a_checkpoint_that_is_dropped_does_not_turn_the_next_against_the_last_good_area() {
+    let (_keep, path) = directory();
+    let mut store = create(&path, 1);
+    put(&mut store, 0, 1);
+    store.sync().unwrap();
+    put(&mut store, 0, 2);
+    let first = store.begin_sync().unwrap().unwrap();
+    let place = first.offset;
+    drop(first);
+    assert_eq!(store.begin_sync().unwrap().unwrap().offset, place);
+    assert_eq!(seen(&path, BootId([7; 16])), [1]);
+    store.sync().unwrap();
+    assert_eq!(seen(&path, BootId([7; 16])), [2]);
+}
+
+#[test]
+fn a_checkpoint_of_a_file_that_was_replaced_meanwhile_changes_nothing() {
+    let (_keep, path) = directory();
+    let mut store = create(&path, 1);
+    put(&mut store, 0, 1);
+    let mut old = store.begin_sync().unwrap().unwrap();
+    old.offset = TOO_FAR;
+    put(&mut store, 0, 2);
+    store.put_header(&[b'h'; 50_000]).unwrap();
+    let inode = fs::metadata(&path).unwrap().ino();
+    let written = old.write();
+    store.end_sync(written).unwrap();
+    store.sync().unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+    assert_eq!(seen(&path, BootId([7; 16])), [2]);
 }
 
 #[test]
@@ -262,10 +315,9 @@ fn a_failed_write_is_answered_with_a_new_file_from_memory() {
     let mut writer = store.take_writer(0).unwrap();
     writer.put(&at(10));
     let before = fs::metadata(&path).unwrap().ino();
-    let checkpoint = store.begin_sync().unwrap().unwrap();
-    let mut written = checkpoint.write();
-    written.result = Err(io::Error::from_raw_os_error(5));
-    store.end_sync(written).unwrap();
+    let mut checkpoint = store.begin_sync().unwrap().unwrap();
+    checkpoint.offset = TOO_FAR;
+    store.end_sync(checkpoint.write()).unwrap();
     assert_ne!(fs::metadata(&path).unwrap().ino(), before);
     assert_eq!(seen(&path, BootId([1; 16])), [10, 0]);
     writer.put(&at(20));
@@ -277,8 +329,9 @@ fn a_store_whose_replacement_fails_has_failed_for_good() {
     let (keep, path) = directory();
     let mut store = create(&path, 1);
     put(&mut store, 0, 10);
-    let mut failed = store.begin_sync().unwrap().unwrap().write();
-    failed.result = Err(io::Error::from_raw_os_error(5));
+    let mut checkpoint = store.begin_sync().unwrap().unwrap();
+    checkpoint.offset = TOO_FAR;
+    let failed = checkpoint.write();
     // The directory is gone: no new file can be made.
     fs::rename(keep.path(), keep.path().with_extension("moved")).unwrap();
     let error = store.end_sync(failed).unwrap_err();
