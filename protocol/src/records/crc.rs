@@ -46,8 +46,8 @@ impl Default for Crc32c {
 
 /// The checksum of `a` followed by `b`, from the checksums of both and the length of `b`.
 ///
-/// A checksum is a polynomial modulo P; `len_b` more bytes multiply `a`'s by x^(8·len_b). That power
-/// is found by squaring, so the cost grows with the length's bits, not with its bytes.
+/// A checksum is a polynomial modulo P, and `len_b` more bytes multiply `a`'s by x^(8·len_b). That
+/// power is found by squaring, so the cost grows with the length's bits, not with its bytes.
 pub fn combine(crc_a: u32, crc_b: u32, len_b: u64) -> u32 {
     let mut shifted = crc_a;
     let mut left = len_b;

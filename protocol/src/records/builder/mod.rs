@@ -1,8 +1,9 @@
 //! Batches written in place: room for the header, records behind it, then the header with the CRC.
 //!
-//! [`BatchBuilder`] does all of it in one buffer. Who writes records elsewhere (compressed, or with
-//! values left where they lie) uses the pieces: [`seal`] for a batch in one piece, [`Sealed::open`]
-//! and [`patch_crc`] for one that is sent in several.
+//! [`BatchBuilder`] does all of it in one buffer. Who writes records elsewhere uses the pieces.
+//! A compressed batch: frame into another buffer, [compress](super::compression) behind the header's
+//! place, [`seal`]. A batch whose values stay where they lie: [`Sealed::open`], a
+//! [prefix](super::kernel::record_prefix) for each, [`patch_crc`].
 
 use super::crc::{Crc32c, crc32c};
 use super::header::{

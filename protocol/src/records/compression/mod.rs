@@ -3,7 +3,7 @@
 //! | codec | framing |
 //! |---|---|
 //! | gzip | a gzip stream |
-//! | snappy | snappy-java's: a header, then blocks of 32 KiB behind their lengths; raw is read too |
+//! | snappy | snappy-java's: a header, then blocks of 32 KiB; a raw buffer is read too |
 //! | lz4 | an LZ4 frame: independent blocks of 64 KiB, no checksums but the header's |
 //! | zstd | a Zstandard frame |
 //!

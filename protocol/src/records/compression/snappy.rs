@@ -5,10 +5,11 @@ use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
 use super::{Fault, Input, Output, Refusal};
 
-/// The framing's magic.
-const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";
-/// Its version, and the oldest version that can read it: 1 and 1.
-const VERSIONS: [u8; 8] = [0, 0, 0, 1, 0, 0, 0, 1];
+/// The framing's magic, its version, and the oldest version that can read it: 1 and 1.
+const HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
+const MAGIC_BYTES: usize = 8;
+/// Where the version that is needed stands.
+const NEEDED_AT: usize = 12;
 /// snappy-java's default, and so what Kafka's producers write.
 const BLOCK: usize = 32 * 1024;
 /// The bytes that one byte of snappy becomes at most: three say that 64 are to be copied.
@@ -17,7 +18,7 @@ const RATIO_MAX: usize = 22;
 pub(super) fn bound(input_bytes: usize) -> usize {
     let blocks = input_bytes.div_ceil(BLOCK);
     // Before the last block is compressed there must be room for the worst.
-    MAGIC.len() + VERSIONS.len() + blocks * (4 + max_compress_len(BLOCK))
+    HEADER.len() + blocks * (4 + max_compress_len(BLOCK))
 }
 
 pub(super) fn compress(
@@ -25,12 +26,8 @@ pub(super) fn compress(
     input: &[u8],
     output: &mut [u8],
 ) -> Result<usize, Refusal> {
-    let header = [MAGIC, VERSIONS].concat();
-    output
-        .get_mut(..header.len())
-        .ok_or(Refusal::NoRoom)?
-        .copy_from_slice(&header);
-    let mut at = header.len();
+    *output.first_chunk_mut().ok_or(Refusal::NoRoom)? = HEADER;
+    let mut at = HEADER.len();
     for block in input.chunks(BLOCK) {
         let Some((length, room)) = output[at..].split_first_chunk_mut::<4>() else {
             return Err(Refusal::NoRoom);
@@ -65,12 +62,11 @@ pub(super) fn decompress(input: &mut Input<'_>, output: &mut Output<'_>) -> Resu
 
 /// Passes over the framing's header, if there is one.
 fn skip_header(input: &mut Input<'_>) -> Result<bool, Fault> {
-    if !input.rest().starts_with(&MAGIC) {
+    if !input.rest().starts_with(&HEADER[..MAGIC_BYTES]) {
         return Ok(false);
     }
-    input.take(MAGIC.len())?;
-    let versions: [u8; 8] = input.take_array()?;
-    if versions[4..] != VERSIONS[4..] {
+    let header: [u8; HEADER.len()] = input.take_array()?;
+    if header[NEEDED_AT..] != HEADER[NEEDED_AT..] {
         return Err(Fault::Corrupt("the framing needs a newer version than 1"));
     }
     Ok(true)

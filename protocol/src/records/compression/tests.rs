@@ -2,11 +2,17 @@
 
 use std::io::{Read, Write};
 
+use bytes::Bytes;
+use kafka_protocol::records::{Compression as TheirCompression, RecordBatchDecoder};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::records::builder::{Sealed, seal};
+use crate::records::header::{Attributes, HEADER_BYTES};
+use crate::records::kernel::{Bounds, Framer, Stop};
+use crate::records::reader::Batch;
 
 const LIMIT: usize = 1 << 20;
 
@@ -171,6 +177,68 @@ fn the_framing_is_kafkas() {
     let bytes = compressed(&mut zstd, &input);
     assert_eq!(bytes[..4], [0x28, 0xb5, 0x2f, 0xfd]);
     assert!(::zstd::decode_all(&bytes[..]).unwrap() == input);
+}
+
+/// The whole way that a compressed batch takes: frame, compress behind the header's place, seal;
+/// and back, by us and by the other implementation with our decompressor.
+#[test]
+fn compressed_batches_are_read_by_the_oracle() {
+    let input = lines(4, 100_000);
+    let mut section = vec![0; 200_000];
+    let bounds = Bounds {
+        begin_before: usize::MAX,
+        input_ends: true,
+        records_max: u32::MAX,
+    };
+    let framed = Framer::new(b'\n', false).frame(&input, bounds, &mut section, 0);
+    assert_eq!(framed.stop, Stop::Bound);
+    section.truncate(framed.written);
+    let expected: Vec<&[u8]> = input.split(|byte| *byte == b'\n').collect();
+
+    for compression in Compression::ALL {
+        let mut compressor = Compressor::new(compression, None).unwrap();
+        let mut batch = vec![0; HEADER_BYTES + compressor.bound(section.len())];
+        let bytes = compressor
+            .compress(&section, &mut batch[HEADER_BYTES..])
+            .unwrap();
+        batch.truncate(HEADER_BYTES + bytes);
+        let sealed = Sealed {
+            attributes: Attributes::default().with_compression(compression),
+            base_timestamp: 5,
+            max_timestamp: 5,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            records_count: framed.records as i32,
+        };
+        seal(&mut batch, sealed);
+
+        let read = Batch::read(&batch).unwrap();
+        read.check_crc().unwrap();
+        assert_eq!(read.compression(), Ok(compression));
+        let mut decompressor = Decompressor::new();
+        let back = decompressor
+            .decompress(compression, read.section(), LIMIT)
+            .unwrap();
+        let ours = read
+            .records_in(back)
+            .unwrap()
+            .map(|record| record.unwrap().value.unwrap());
+        assert!(ours.eq(expected.iter().copied()), "{compression}");
+
+        let decompress = |bytes: &mut Bytes, theirs: TheirCompression| {
+            let compression = Compression::from_code(theirs as u8).unwrap();
+            let mut decompressor = Decompressor::new();
+            let back = decompressor.decompress(compression, bytes, LIMIT)?;
+            Ok(Bytes::copy_from_slice(back))
+        };
+        let mut wire = Bytes::from(batch);
+        let theirs =
+            RecordBatchDecoder::decode_with_custom_compression(&mut wire, Some(decompress));
+        let theirs = theirs.unwrap().records;
+        let theirs = theirs.iter().map(|record| record.value.as_deref().unwrap());
+        assert!(theirs.eq(expected.iter().copied()), "{compression}");
+    }
 }
 
 proptest! {

@@ -7,10 +7,10 @@
 //! · the line · 0 (no headers)
 //! ```
 //!
-//! [`scalar`] is the definition; the other bodies must write the same bytes and stop at the same
+//! `scalar` is the definition; the other bodies must write the same bytes and stop at the same
 //! place, which the tests hold them to. Invariants of all: input is read only within its slice,
 //! output written only within its slice (behind what counts as written it may hold anything), and
-//! each byte of the input is looked at once for the delimiter.
+//! the search takes time in proportion to the input, however long its lines are.
 #![allow(
     unsafe_code,
     reason = "SIMD loads and stores; the scalar twin is the tests' oracle"
