@@ -95,7 +95,7 @@ impl Progress {
             Look::Bar(bar) => {
                 bar.set_length(snapshot.bytes_total);
                 bar.set_position(snapshot.bytes);
-                bar.set_message(self.rate.text(snapshot));
+                bar.set_message(self.rate.bar_text(snapshot));
             }
             Look::Lines => {
                 if let Some(line) = self.due_line(now, snapshot) {
@@ -138,7 +138,7 @@ impl Drop for Progress {
 }
 
 fn show_bar(begun: &Snapshot) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:25} {percent:>3}% {wide_msg}")
+    let style = ProgressStyle::with_template("{bar:12} {percent:>3}% {wide_msg}")
         .expect("the template is well-formed")
         .progress_chars("=> ");
     let target = ProgressDrawTarget::stderr();
@@ -187,20 +187,64 @@ impl Rate {
     fn text(&self, snapshot: &Snapshot) -> String {
         let (records, bytes) = self.per_second().unwrap_or_default();
         let mut text = format!(
-            "{records:.1} records/sec ({:.2} MB/sec), {} in flight",
+            "{records:.1} records/sec ({:.2} MB/sec), {} in flight{}",
             bytes / MIB,
-            Bytes(snapshot.bytes_in_flight)
+            Bytes(snapshot.bytes_in_flight),
+            Mishaps(snapshot)
         );
-        for (count, what) in [(snapshot.retries, "retries"), (snapshot.rejects, "rejects")] {
-            if count > 0 {
-                text.push_str(&format!(", {count} {what}"));
-            }
-        }
-        let left = snapshot.bytes_total.saturating_sub(snapshot.bytes) as f64;
-        if left > 0.0 && bytes > 0.0 {
-            text.push_str(&format!(", {} left", Left(left / bytes)));
+        if let Some(left) = self.left(snapshot) {
+            text.push_str(&format!(", {left} left"));
         }
         text
+    }
+
+    /// Shorter, so that it fits beside a bar into 80 columns, and what matters most first.
+    fn bar_text(&self, snapshot: &Snapshot) -> String {
+        let (records, bytes) = self.per_second().unwrap_or_default();
+        let left = self
+            .left(snapshot)
+            .map(|left| format!("{left} left, "))
+            .unwrap_or_default();
+        format!(
+            "{left}{} rec/s, {:.1} MB/s, {} in flight{}",
+            Count(records),
+            bytes / MIB,
+            Bytes(snapshot.bytes_in_flight),
+            Mishaps(snapshot)
+        )
+    }
+
+    fn left(&self, snapshot: &Snapshot) -> Option<Left> {
+        let (_, bytes) = self.per_second()?;
+        let left = snapshot.bytes_total.saturating_sub(snapshot.bytes) as f64;
+        (left > 0.0 && bytes > 0.0).then(|| Left(left / bytes))
+    }
+}
+
+/// What went wrong so far, if anything did.
+struct Mishaps<'a>(&'a Snapshot);
+
+impl fmt::Display for Mishaps<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (count, what) in [(self.0.retries, "retries"), (self.0.rejects, "rejects")] {
+            if count > 0 {
+                write!(f, ", {count} {what}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of records in four digits or fewer.
+struct Count(f64);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            ..1e3 => write!(f, "{:.0}", self.0),
+            1e3..1e6 => write!(f, "{:.1}k", self.0 / 1e3),
+            _ => write!(f, "{:.2}M", self.0 / 1e6),
+        }
     }
 }
 
@@ -336,6 +380,8 @@ mod tests {
         let expected = "100.0 records/sec (1.00 MB/sec), 0 B in flight, 1 retries, 2 rejects, \
                         8:19 min left";
         assert_eq!(rate.text(&later), expected);
+        let expected = "8:19 min left, 100 rec/s, 1.0 MB/s, 0 B in flight, 1 retries, 2 rejects";
+        assert_eq!(rate.bar_text(&later), expected);
     }
 
     #[test]
