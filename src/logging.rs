@@ -1,6 +1,7 @@
 //! Log lines on stderr: never one per record.
 //!
-//! They go through [`progress::write_stderr`], so that a line and the bar do not run into each other.
+//! They go through [`progress::write_stderr`], so that a line and the bar do not run into each
+//! other.
 
 use std::io::{self, Write};
 

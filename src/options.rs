@@ -1,4 +1,5 @@
-//! What a command was asked to do, fully typed: nothing behind the command line parses a string again.
+//! What a command was asked to do, fully typed: nothing behind the command line parses a string
+//! again.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,8 +10,8 @@ use thiserror::Error;
 
 use crate::config::ProducerConfig;
 
-/// How the process ends. Scripts branch on these numbers: they never change their meaning. (4 is kept
-/// for a verification that failed.)
+/// How the process ends. Scripts branch on these numbers: they never change their meaning. (4 is
+/// kept for a verification that failed.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Everything was delivered, or the command did what it was asked.

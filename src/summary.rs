@@ -1,7 +1,7 @@
 //! What came of a load, as JSON for programs: `--summary FILE.json`.
 //!
-//! Keys are only ever added. The file is replaced in one step: a reader sees the summary of the last
-//! run or of this one, never half of either.
+//! Keys are only ever added. The file is replaced in one step: a reader sees the summary of the
+//! last run or of this one, never half of either.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -58,7 +58,8 @@ pub(crate) struct ResumedFrom {
 pub(crate) enum Promise {
     #[serde(rename = "exactly once")]
     ExactlyOnce,
-    /// Where the broker could not say what it has: from these places on records may lie there twice.
+    /// Where the broker could not say what it has: from these places on records may lie there
+    /// twice.
     #[serde(rename = "at least once")]
     AtLeastOnce { doubts: Vec<Doubt> },
 }

@@ -15,6 +15,9 @@ use crate::flow::config::ClientConfig;
 use crate::io::{Completion, Io};
 use crate::net::{LinkError, LinkEvent, Links, Purpose, Waiting, decode};
 
+/// How long servers that refuse at once are tried.
+const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Whom a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
@@ -127,7 +130,8 @@ impl Control {
     }
 
     fn bootstrap(&mut self, timeout: Duration) -> Result<(), ControlError> {
-        let deadline = self.io.now() + timeout;
+        let begun = self.io.now();
+        let deadline = begun + timeout;
         let servers = self.config.bootstrap.clone();
         let links: Vec<LinkId> =
             servers.iter().map(|server| self.links.add(-1, server.clone())).collect();
@@ -139,7 +143,14 @@ impl Control {
                 }
             }
             let error = self.last_error.clone();
-            let is_final = matches!(&error, Some(LinkError::Protocol(e)) if is_version_error(e));
+            let is_final = match &error {
+                Some(LinkError::Protocol(error)) => is_version_error(error),
+                // Nobody is there: a broker that is just starting needs a moment, a wrong port for ever.
+                Some(LinkError::System(_) | LinkError::Resolve { .. } | LinkError::EndOfStream) => {
+                    self.io.now() >= begun + REFUSED_TIMEOUT
+                }
+                None => false,
+            };
             if is_final || self.io.now() >= deadline {
                 let error = error.unwrap_or_else(|| LinkError::System("timed out".to_owned()));
                 let servers: Vec<String> =

@@ -47,7 +47,8 @@ pub(crate) enum UsageError {
         why: UnknownChoice,
     },
     #[error(
-        "the embedded broker needs a directory, and neither XDG_DATA_HOME nor HOME is set to find one"
+        "the embedded broker needs a directory, and neither XDG_DATA_HOME nor HOME is set to find \
+         one"
     )]
     NoDataHome,
     #[error(transparent)]

@@ -1,7 +1,7 @@
 //! The command line: what is typed, as clap reads it, and what `--help` says of it.
 //!
-//! Names are Kafka's and kcat's where those have one. Turning what was typed into typed options is in
-//! `load.rs`; what is refused because it is not there yet, in `not_yet.rs`.
+//! Names are Kafka's and kcat's where those have one. Turning what was typed into typed options is
+//! in `load.rs`; what is refused because it is not there yet, in `not_yet.rs`.
 
 mod broker;
 mod load;
@@ -211,8 +211,13 @@ pub(crate) struct LoadArgs {
           help_heading = RECORDS)]
     pub(crate) crlf: Crlf,
     /// Put every record into this partition
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)),
-          help_heading = RECORDS)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)),
+        help_heading = RECORDS
+    )]
     pub(crate) partition: Option<u32>,
     /// Compress batches: none, gzip, snappy, lz4, zstd
     #[arg(short = 'z', long, value_name = "CODEC", alias = "compression-codec",

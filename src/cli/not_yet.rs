@@ -1,5 +1,6 @@
-//! What people will ask for by the names they know from kcat, Kafka's console producer and the plans
-//! of this program, and what is not there yet: each is refused with a sentence, never half done.
+//! What people will ask for by the names they know from kcat, Kafka's console producer and the
+//! plans of this program, and what is not there yet: each is refused with a sentence, never half
+//! done.
 
 use std::ffi::OsStr;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Kafka's producer properties by name: which we act on, which cannot matter here and why, which are
-//! refused, and librdkafka's other names for them.
+//! Kafka's producer properties by name: which we act on, which cannot matter here and why, which
+//! are refused, and librdkafka's other names for them.
 
 /// What a key is to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,8 +88,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "metadata.max.age.ms"),
 ];
 
-const BATCHES: &str = "a batch is a piece of the input of about 768 KiB, cut only where the topic's \
-                       max.message.bytes or max.request.size needs it";
+const BATCHES: &str = "a batch is a piece of the input of about 768 KiB, cut only where the \
+                       topic's max.message.bytes or max.request.size needs it";
 const LINGER: &str = "the input is there already, so every batch is full and none waits";
 const BUFFERS: &str = "buffers are bounded in bytes by --memory";
 pub(super) const KEYLESS: &str =

@@ -169,13 +169,13 @@ fn what_has_no_effect_is_said_and_what_is_unknown_too() {
 fn what_cannot_be_honoured_is_refused_by_key_and_place() {
     check_error(
         "# TLS\nsecurity.protocol=SASL_SSL\n",
-        "client.properties, line 2: security.protocol cannot be honoured: \"SASL_SSL\" is not there \
-         yet, only PLAINTEXT is",
+        "client.properties, line 2: security.protocol cannot be honoured: \"SASL_SSL\" is not \
+         there yet, only PLAINTEXT is",
     );
     check_error(
         "transactional.id=x",
-        "client.properties, line 1: transactional.id cannot be honoured: transactions are not there \
-         yet; a load is exactly once without them",
+        "client.properties, line 1: transactional.id cannot be honoured: transactions are not \
+         there yet; a load is exactly once without them",
     );
     check_error(
         "value.serializer=io.confluent.kafka.serializers.KafkaAvroSerializer",

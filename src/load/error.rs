@@ -42,6 +42,11 @@ pub(crate) enum LoadError {
     NotCreated { topic: String, what: String },
     #[error("topic {topic} cannot be written to after {} s: {what}", waited.as_secs())]
     TopicUnavailable { topic: String, what: String, waited: Duration },
+    #[error(
+        "topic {topic} was deleted and made anew while it was being loaded; --restart loads into the \
+         new one"
+    )]
+    TopicReplaced { topic: String },
     #[error("topic {topic}: {what}")]
     TopicRefused { topic: String, what: String },
     #[error(

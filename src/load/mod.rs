@@ -35,7 +35,6 @@ use state::{Job, Opened};
 
 pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     let begun = Instant::now();
-    let signals = Signals::install()?;
     if let Some(path) = &options.summary {
         summary::check(path)?;
     }
@@ -53,7 +52,7 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     }
     let topic = target::find(&mut control, options)?;
     plan::check_topic(options, &topic)?;
-    let mut loader = Loader { options, inputs, topic, client, control, signals, begun };
+    let mut loader = Loader { options, inputs, topic, client, control, signals: None, begun };
     loader.run()
     // The embedded broker ends behind this, when everything that it acknowledged is written.
 }
@@ -74,7 +73,8 @@ struct Loader<'a> {
     topic: target::Topic,
     client: engine::flow::config::ClientConfig,
     control: Control,
-    signals: Signals,
+    /// Taken over when the shards begin: until then a signal just ends the process.
+    signals: Option<Signals>,
     begun: Instant,
 }
 
@@ -131,7 +131,13 @@ impl Loader<'_> {
             shows_progress: self.options.progress && !self.options.quiet,
         };
         let progress = Arc::clone(&drive.progress);
-        let outcome = drive.run(shards, &self.signals)?;
+        let signals = match self.signals.take() {
+            Some(signals) => signals,
+            None => Signals::install()?,
+        };
+        let outcome = drive.run(shards, &signals);
+        self.signals = Some(signals);
+        let outcome = self.check_topic_at_end(outcome?);
         let finish = finish::Finish {
             options: self.options,
             topic: &self.topic,
@@ -146,6 +152,25 @@ impl Loader<'_> {
             elapsed: self.begun.elapsed(),
         };
         finish.run(outcome)
+    }
+
+    /// Below Produce 13 a topic made anew is written into unnoticed: its id is compared at the end too.
+    fn check_topic_at_end(&mut self, mut outcome: drive::Outcome) -> drive::Outcome {
+        if outcome.failure.is_some() || outcome.was_stopped || self.topic.id == [0; 16] {
+            return outcome;
+        }
+        let known = self.topic.id;
+        match self.control.metadata(&self.topic.name) {
+            Ok(response) => {
+                let now = response.topics.first().filter(|topic| topic.error_code == 0);
+                if now.is_some_and(|topic| *topic.topic_id.as_bytes() != known) {
+                    let topic = self.topic.name.clone();
+                    outcome.failure = Some(LoadError::TopicReplaced { topic });
+                }
+            }
+            Err(error) => tracing::warn!("the topic cannot be looked at any more: {error}"),
+        }
+        outcome
     }
 
     fn open_rejects(&self, job: &Job, resumed: bool) -> Result<Option<Rejects>, LoadError> {
