@@ -87,7 +87,7 @@ fn check(
     first: u32,
     skew: usize,
 ) {
-    const GUARD: usize = 80;
+    const GUARD: usize = 300;
     for level in Level::available() {
         let framer = Framer::with_level(delimiter, strip, level);
         let (expected, bytes) = naive(&framer, input, bounds, room, first);
@@ -218,6 +218,25 @@ fn every_place_of_the_line_end_and_every_room_around_it() {
             exact + 500,
         ] {
             check(b'\n', false, &input, bounds, room, 0, length % 7);
+        }
+    }
+}
+
+#[test]
+fn outputs_of_every_size_are_filled_and_not_overrun() {
+    let bounds = Bounds {
+        begin_before: usize::MAX,
+        input_ends: false,
+        records_max: u32::MAX,
+    };
+    for length in [0, 1, 30, 62, 63, 64, 65, 100, 127, 128, 200] {
+        let line: Vec<u8> = (0..length)
+            .map(|i| b'a' + (i % 26) as u8)
+            .chain([b'\n'])
+            .collect();
+        let input = line.repeat(4000 / line.len() + 200 / line.len() + 3);
+        for room in 0..3000 {
+            check(b'\n', false, &input, bounds, room, 60, 0);
         }
     }
 }
