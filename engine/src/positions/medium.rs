@@ -77,7 +77,12 @@ pub(crate) fn adopt(
         Origin::Live => mend_live(medium, state)?,
     }
     write_header(medium, &mut state.preamble, &state.header)?;
-    write_area(medium, state)
+    write_area(medium, state)?;
+    // That was the one that did not hold, if one did not. Now both hold the same again.
+    if state.warnings.contains(&StateWarning::Synced) {
+        write_area(medium, state)?;
+    }
+    Ok(())
 }
 
 /// Writes the next generation of the synced areas.

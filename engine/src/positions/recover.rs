@@ -147,29 +147,22 @@ pub(crate) fn check_length(geometry: &Geometry, found: u64) -> Result<(), StateD
 /// The application header of the newest copy whose own sum holds, too. `start` reaches at least
 /// to the end of the second copy.
 pub(crate) fn read_header(start: &[u8], headers: &mut Headers) -> Result<Vec<u8>, StateDamage> {
-    let mut order = [0, 1];
-    order.sort_by_key(|copy| {
-        std::cmp::Reverse(
-            headers.copies[*copy]
-                .as_ref()
-                .map(|preamble| preamble.sequence),
-        )
-    });
-    for copy in order {
-        let Some(preamble) = &headers.copies[copy] else {
-            continue;
-        };
+    let mut newest: Option<(Preamble, &[u8])> = None;
+    for (copy, preamble) in headers.copies.iter().enumerate() {
+        let Some(preamble) = preamble else { continue };
         let at = preamble.geometry.header_at(copy);
         let header = &start[at..at + preamble.header_bytes as usize];
-        if crc32c(header) == preamble.header_sum {
-            headers.preamble = *preamble;
-            return Ok(header.to_vec());
-        }
-        if !headers.warnings.contains(&StateWarning::Header) {
-            headers.warnings.push(StateWarning::Header);
+        if crc32c(header) != preamble.header_sum {
+            if !headers.warnings.contains(&StateWarning::Header) {
+                headers.warnings.push(StateWarning::Header);
+            }
+        } else if newest.is_none_or(|(newest, _)| newest.sequence < preamble.sequence) {
+            newest = Some((*preamble, header));
         }
     }
-    Err(StateDamage::Header)
+    let (preamble, header) = newest.ok_or(StateDamage::Header)?;
+    headers.preamble = preamble;
+    Ok(header.to_vec())
 }
 
 fn recover_areas(image: &[u8], recovered: &mut Recovered, boot: BootId) -> Result<(), StateDamage> {
