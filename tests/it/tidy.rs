@@ -1,5 +1,5 @@
-//! What lints cannot see: where `unsafe` may stand, which crate may use which, that every file is on
-//! the map, and that every dependency has its reason.
+//! What lints cannot see: where `unsafe` may stand, which crate may use which, that every file is
+//! on the map, and that every dependency has its reason.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -69,8 +69,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 /**
  * Apache Kafka's own clients, kept warm in one JVM and driven by the test suite.
  *
- * <p>One JSON object a line in: {@code id}, {@code command}, {@code bootstrap}, and the command's own
- * fields. One JSON object a line out, in whatever order the commands finish: the {@code id} with
+ * <p>One JSON object a line in: {@code id}, {@code command}, {@code bootstrap}, and the command's
+ * own fields. One JSON object a line out, in whatever order the commands finish: the {@code id} with
  * either {@code ok} or {@code error} (the exception's simple name) and {@code message}. Ends when
  * standard input does. It shares no code with the loader: that is its worth.
  */
@@ -436,7 +436,8 @@ public final class Judge {
             result.put("begin", begin);
             result.put("end", end);
             file = directory == null ? null : new DataOutputStream(new BufferedOutputStream(
-                new FileOutputStream(directory.resolve("partition-" + partition).toFile()), 1 << 20));
+                new FileOutputStream(directory.resolve("partition-" + partition).toFile()),
+                1 << 20));
         }
 
         void add(ConsumerRecord<byte[], byte[]> record) throws IOException {
@@ -558,10 +559,11 @@ public final class Judge {
     }
 
     private static long deadline(JsonNode request) {
-        return System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(request.get("timeout_ms").asLong());
+        long limit = request.get("timeout_ms").asLong();
+        return System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(limit);
     }
 
-    /** Kafka tells nobody when a cluster has changed: ask again a little later, until the deadline. */
+    /** Kafka tells nobody when a cluster has changed: ask again later, until the deadline. */
     private static void pause(long deadline, String state) {
         if (System.nanoTime() > deadline) {
             throw new IllegalStateException("time is up: " + state);

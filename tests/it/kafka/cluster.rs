@@ -97,7 +97,7 @@ impl Options {
 #[derive(Debug)]
 pub(crate) struct Cluster {
     nodes: Vec<Node>,
-    /// Nodes must not outlive it, but it goes when the last node goes; this is for clusters of none.
+    /// Holds all nodes' directories. The guard of a running node removes it; without one we do.
     root: PathBuf,
     judge: Judge,
 }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Task and number are hexadecimal; 23 bytes are the least a line can have. [`Expected`] is made
-//! from the very bytes that were loaded, up to the last line, so a lost tail is lost and not unseen.
+//! from the very bytes that were loaded, up to the last line, so a lost tail is lost and not
+//! unseen.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -2,12 +2,13 @@
 //!
 //! `floor FILE ADDRESS [read=786432] [send=880000] [in-flight=5] [lanes=1] [topic=floor]`
 //!
-//! For each piece of the file that it reads it sends one Produce request (version 9) of `send` bytes,
-//! whose head was made once by hand: the piece lies behind the head where it was read, and no byte is
-//! looked at or copied. What is in it is no record batch, so the other end must be one that checks
-//! nothing: `ringmain broker --discard`. Replies are read and must say that all is well. With
-//! `lanes=N`, N threads take turns at the pieces, each with a connection and a partition of its own;
-//! the broker's `--partitions` must be as many. It measures nothing: whoever starts it does.
+//! For each piece of the file that it reads it sends one Produce request (version 9) of `send`
+//! bytes, whose head was made once by hand: the piece lies behind the head where it was read, and
+//! no byte is looked at or copied. What is in it is no record batch, so the other end must be one
+//! that checks nothing: `ringmain broker --discard`. Replies are read and must say that all is
+//! well. With `lanes=N`, N threads take turns at the pieces, each with a connection and a
+//! partition of its own; the broker's `--partitions` must be as many. It measures nothing:
+//! whoever starts it does.
 
 use std::error::Error;
 use std::fs::File;

@@ -2,10 +2,10 @@
 //!
 //! `peer-rdkafka-load FILE TOPIC BOOTSTRAP PARTITIONS [key=value …]`
 //!
-//! Each line is one record without a key, without its newline. `PARTITIONS` above 0: line i goes to
-//! partition i mod PARTITIONS; 0 leaves the choice to librdkafka (`partitioner=…`). What follows are
-//! librdkafka's own properties. It ends when all is delivered and says how much that was; it exits
-//! with 1 if anything was not. It measures nothing: whoever starts it does.
+//! Each line is one record without a key, without its newline. `PARTITIONS` above 0: line i goes
+//! to partition i mod PARTITIONS; 0 leaves the choice to librdkafka (`partitioner=…`). What
+//! follows are librdkafka's own properties. It ends when all is delivered and says how much that
+//! was; it exits with 1 if anything was not. It measures nothing: whoever starts it does.
 
 use std::error::Error;
 use std::fs::File;
