@@ -108,8 +108,8 @@ pub(crate) struct Setting {
     pub(crate) origin: Origin,
 }
 
-/// Where a property was said; what goes before what else is its order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// Where a property was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
     File { path: PathBuf, line: u32 },
     Property,
@@ -117,6 +117,7 @@ pub(crate) enum Origin {
 }
 
 impl Origin {
+    /// What goes before what else.
     fn rank(&self) -> u8 {
         match self {
             Self::File { .. } => 0,

@@ -9,8 +9,8 @@
 //! * The last of several equal keys wins, see [`Properties::get`]; a key alone is empty.
 //!
 //! Compared with the JDK's own reader over 300,000 generated files, two things differ: half of a
-//! surrogate pair alone is an error here, for no UTF-8 can say it; and a `\` alone at the end of the
-//! file is nothing, not an empty key.
+//! surrogate pair alone is an error here, for no UTF-8 can say it; and a `\` alone at the end of
+//! the file is nothing, not an empty key.
 
 use std::fs;
 use std::io;
@@ -354,7 +354,8 @@ mod tests {
         fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(properties) = parse(&bytes, Path::new("x")) {
                 let lines = 1 + bytes.iter().filter(|b| matches!(b, b'\n' | b'\r')).count();
-                prop_assert!(properties.entries.iter().all(|e| (1..=lines).contains(&(e.line as usize))));
+                let mut numbers = properties.entries.iter().map(|entry| entry.line as usize);
+                prop_assert!(numbers.all(|line| (1..=lines).contains(&line)));
             }
         }
     }

@@ -1,12 +1,13 @@
-//! Replacing a file in one step: whoever opens the path sees the old file or the whole new one, after
-//! a power loss too.
+//! Replacing a file in one step: whoever opens the path sees the old file or the whole new one,
+//! after a power loss too.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A new file beside the one it will replace. Dropped before [`Replacement::commit`], it is removed.
+/// A new file beside the one it will replace. Dropped before [`Replacement::commit`], it is
+/// removed.
 #[derive(Debug)]
 pub struct Replacement {
     file: File,

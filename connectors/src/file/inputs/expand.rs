@@ -111,8 +111,8 @@ fn split_pattern(pattern: &str) -> (&Path, &str) {
 /// What a pattern matches, given as paths relative to its directory.
 struct Matcher {
     whole: GlobMatcher,
-    /// The pattern's first name, its first two, and so on; empty where the pattern cannot be cut into
-    /// names, for it has `**` or a `/` within braces.
+    /// The pattern's first name, its first two, and so on; empty where the pattern cannot be cut
+    /// into names, for it has `**` or a `/` within braces.
     beginnings: Vec<GlobMatcher>,
     /// For each name of the pattern, or for all names together, whether hidden files are meant.
     hidden: Vec<bool>,
@@ -223,7 +223,8 @@ fn walk(
         .filter_entry(move |entry| entry.depth() == 0 || leads_on(entry))
 }
 
-/// Whole paths by their bytes, not names within directories: as `sort` in the C locale has a listing.
+/// Whole paths by their bytes, not names within directories: as `sort` in the C locale has a
+/// listing.
 fn sorted(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths.sort_unstable_by(|a, b| a.as_os_str().as_bytes().cmp(b.as_os_str().as_bytes()));
     // A pattern may match a directory and what is in it.

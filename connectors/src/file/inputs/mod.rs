@@ -1,11 +1,11 @@
-//! Which files are read: arguments (files, patterns, directories) become a list of regular files, in
-//! the arguments' order, each with what it is recognised by later.
+//! Which files are read: arguments (files, patterns, directories) become a list of regular files,
+//! in the arguments' order, each with what it is recognised by later.
 //!
 //! * An argument that exists is a file or directory of that name, whatever characters it has; only
 //!   then `*`, `?`, `[…]`, `{…,…}` make it a pattern. `*` and `?` do not cross a `/`, `**` does.
-//! * What a pattern matches and what a directory holds, in all depths, is sorted by the bytes of its
-//!   path. Names that begin with a dot are left out unless the pattern has that dot. Symbolic links
-//!   are followed.
+//! * What a pattern matches and what a directory holds, in all depths, is sorted by the bytes of
+//!   its path. Names that begin with a dot are left out unless the pattern has that dot. Symbolic
+//!   links are followed.
 //! * Nothing is skipped in silence: what a list would hold and cannot be read (a pipe, a compressed
 //!   file, a file without the right to read) is an error that names it.
 
@@ -25,8 +25,8 @@ pub use identity::{Change, InputFile};
 pub struct Inputs {
     /// In the order in which they are read; at least one.
     pub files: Vec<InputFile>,
-    /// The arguments as absolute paths and patterns without symbolic links in them: the same however
-    /// they are typed, so a job can be recognised by them.
+    /// The arguments as absolute paths and patterns without symbolic links in them: the same
+    /// however they are typed, so a job can be recognised by them.
     pub arguments: Vec<String>,
     /// Sentences for a person.
     pub warnings: Vec<String>,
@@ -40,11 +40,14 @@ pub enum InputError {
     Pattern { pattern: String, why: String },
     #[error("no file matches the pattern {pattern:?}")]
     NoMatch { pattern: String },
-    #[error("the directory {path} holds no files (hidden ones are left out)", path = path.display())]
+    #[error(
+        "the directory {path} holds no files (hidden ones are left out)",
+        path = path.display()
+    )]
     EmptyDirectory { path: PathBuf },
     #[error(
-        "{path} is {what}: only regular files can be loaded, for an interrupted load is taken up by \
-         reading them again",
+        "{path} is {what}: only regular files can be loaded, for an interrupted load is taken up \
+         by reading them again",
         path = path.display()
     )]
     NotRegular { path: PathBuf, what: &'static str },
@@ -53,9 +56,15 @@ pub enum InputError {
         path = path.display()
     )]
     Compressed { path: PathBuf, format: &'static str },
-    #[error("{path} has no size that holds: files of the kernel cannot be loaded", path = path.display())]
+    #[error(
+        "{path} is no file on a disk: what the kernel makes up cannot be loaded",
+        path = path.display()
+    )]
     Kernel { path: PathBuf },
-    #[error("the path of {path} is not UTF-8: its directory cannot be named", path = path.display())]
+    #[error(
+        "the path of {path} is not UTF-8: its directory cannot be named",
+        path = path.display()
+    )]
     NotUtf8 { path: PathBuf },
     #[error("no input is named")]
     Nothing,

@@ -1,5 +1,5 @@
-//! The rejects file: the records that were refused, one JSON object a line, to be read by people and
-//! to be loaded again.
+//! The rejects file: the records that were refused, one JSON object a line, to be read by people
+//! and to be loaded again.
 //!
 //! ```text
 //! {"file":"/data/a.log","input":1,"offset":17,"length":5,"reason":"…","content":"…"}
@@ -9,9 +9,10 @@
 //! inputs from 1: a file may be named twice. [`Rejects::finish`] adds `line`.
 //!
 //! * Lines are appended as refusals come. A line is whole before [`Rejects::write`] returns, and on
-//!   the disk when [`Rejects::sync`] does: sync before the position that passes its record is synced.
-//! * After a crash [`Rejects::resume`] removes what the positions do not cover, and a torn last line:
-//!   those records are sent again and refused again.
+//!   the disk when [`Rejects::sync`] does: sync before the position that passes its record is
+//!   synced.
+//! * After a crash [`Rejects::resume`] removes what the positions do not cover, and a torn last
+//!   line: those records are sent again and refused again.
 //! * Contents are copied from the input through a small buffer, however long a record is.
 //! * A file that is not ours is never written to, and the file is locked while it is ours.
 
@@ -97,7 +98,10 @@ pub enum RejectsError {
         line: u64,
         why: &'static str,
     },
-    #[error("cannot read the rejected record at offset {offset} of {path}: {source}", path = path.display())]
+    #[error(
+        "cannot read the rejected record at offset {offset} of {path}: {source}",
+        path = path.display()
+    )]
     Input {
         path: PathBuf,
         offset: u64,
@@ -132,8 +136,8 @@ impl Rejects {
         Ok(rejects)
     }
 
-    /// Goes on with the file of an interrupted load: keeps the lines of which `covered` says, by the
-    /// record's input and offset, that its partition's position is behind the record.
+    /// Goes on with the file of an interrupted load: keeps the lines of which `covered` says, by
+    /// the record's input and offset, that its partition's position is behind the record.
     pub fn resume(
         path: &Path,
         inputs: &[InputFile],
@@ -240,8 +244,8 @@ impl Rejects {
         self.replace(replacement, end)
     }
 
-    /// Walks all lines. Those that were never whole have no head; any other line that is not ours, or
-    /// not of these inputs, is an error.
+    /// Walks all lines. Those that were never whole have no head; any other line that is not ours,
+    /// or not of these inputs, is an error.
     fn scan(&self, mut each: impl FnMut(&Line)) -> Result<(), RejectsError> {
         let mut lines = Lines::new(&self.file).map_err(|e| self.read_failed(e))?;
         let mut number = 0;

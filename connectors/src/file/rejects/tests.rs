@@ -73,7 +73,12 @@ fn a_line_has_what_a_person_needs() {
     rejects.write(&reject(0, 0, 0)).unwrap();
     rejects.sync().unwrap();
     assert_eq!(rejects.lines(), 3);
-    let line = |offset, length| json!({"file": "a", "input": 1, "offset": offset, "length": length, "reason": "too large"});
+    let line = |offset: u64, length: u64| {
+        let mut line = json!({"file": "a", "input": 1, "reason": "too large"});
+        line["offset"] = offset.into();
+        line["length"] = length.into();
+        line
+    };
     let mut expected = [line(4, 5), line(10, 1), line(0, 0)];
     expected[0]["content"] = "t\"w\\o".into();
     expected[1]["content_base64"] = "/w==".into();
@@ -282,8 +287,8 @@ proptest! {
     // Each case syncs files and directories a few times.
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Written in any order, cut anywhere, resumed and written again: at the end every reject stands
-    /// there once, in order.
+    /// Written in any order, cut anywhere, resumed and written again: at the end every reject
+    /// stands there once, in order.
     #[test]
     fn kills_lose_nothing_and_double_nothing(
         content in prop::collection::vec(any::<u8>(), 200),
