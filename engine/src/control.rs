@@ -110,13 +110,9 @@ pub struct Control {
 
 impl Control {
     /// Connects to the first bootstrap server that answers, trying until `timeout` has passed.
-    pub fn connect(
-        io: Io,
-        config: ClientConfig,
-        timeout: Duration,
-    ) -> Result<Self, ControlError> {
+    pub fn connect(io: Io, config: ClientConfig, timeout: Duration) -> Result<Self, ControlError> {
         let mut control = Self {
-            links: Links::new(config.clone()),
+            links: Links::new(config.clone(), io.chance()),
             io,
             config,
             bootstrap: None,
@@ -133,8 +129,10 @@ impl Control {
         let begun = self.io.now();
         let deadline = begun + timeout;
         let servers = self.config.bootstrap.clone();
-        let links: Vec<LinkId> =
-            servers.iter().map(|server| self.links.add(-1, server.clone())).collect();
+        let links: Vec<LinkId> = servers
+            .iter()
+            .map(|server| self.links.add(-1, server.clone()))
+            .collect();
         loop {
             for &link in &links {
                 if self.wait_ready(link, deadline)? {
@@ -153,10 +151,16 @@ impl Control {
             };
             if is_final || self.io.now() >= deadline {
                 let error = error.unwrap_or_else(|| LinkError::System("timed out".to_owned()));
-                let servers: Vec<String> =
-                    servers.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+                let servers: Vec<String> = servers
+                    .iter()
+                    .map(|(host, port)| format!("{host}:{port}"))
+                    .collect();
                 let hint = hint_for(&error);
-                return Err(ControlError::Bootstrap { servers: servers.join(","), error, hint });
+                return Err(ControlError::Bootstrap {
+                    servers: servers.join(","),
+                    error,
+                    hint,
+                });
             }
             self.wait_until(deadline.min(self.io.now() + Duration::from_millis(100)))?;
         }
@@ -205,7 +209,12 @@ impl Control {
     fn handle_events(&mut self) {
         while let Some(event) = self.links.poll_event() {
             match event {
-                LinkEvent::Reply { waiting: Waiting::Control, version, body, .. } => {
+                LinkEvent::Reply {
+                    waiting: Waiting::Control,
+                    version,
+                    body,
+                    ..
+                } => {
                     self.answer = Some(Ok((version, body)));
                 }
                 LinkEvent::Lost { waiting, error, .. } => {
@@ -226,8 +235,10 @@ impl Control {
         let (version, body) = self.exchange(to, api, |connection, token, out| {
             connection.encode(request, token, now, out)
         })?;
-        decode::<R>(version, &body)
-            .ok_or_else(|| ControlError::Malformed { api, to: self.describe(to) })
+        decode::<R>(version, &body).ok_or_else(|| ControlError::Malformed {
+            api,
+            to: self.describe(to),
+        })
     }
 
     /// As [`Self::call`], for a request that is written by hand: gives version and body of the answer.
@@ -242,16 +253,27 @@ impl Control {
         self.answer = None;
         self.links
             .request_with(now, &mut self.io, link, Waiting::Control, write)
-            .map_err(|error| ControlError::Request { api, to: self.describe(to), error })?;
+            .map_err(|error| ControlError::Request {
+                api,
+                to: self.describe(to),
+                error,
+            })?;
         let deadline = now + self.config.request_timeout + Duration::from_secs(1);
         loop {
             if let Some(answer) = self.answer.take() {
-                return answer
-                    .map_err(|error| ControlError::Lost { api, to: self.describe(to), error });
+                return answer.map_err(|error| ControlError::Lost {
+                    api,
+                    to: self.describe(to),
+                    error,
+                });
             }
             if self.io.now() >= deadline {
                 let error = LinkError::System("timed out".to_owned());
-                return Err(ControlError::Lost { api, to: self.describe(to), error });
+                return Err(ControlError::Lost {
+                    api,
+                    to: self.describe(to),
+                    error,
+                });
             }
             self.turn(deadline)?;
         }
@@ -260,11 +282,13 @@ impl Control {
     /// The version of `api` that is spoken with `to`.
     pub fn version(&mut self, to: To, api: ApiKey) -> Result<i16, ControlError> {
         let link = self.link(to)?;
-        self.links.version(link, api).ok_or_else(|| ControlError::Request {
-            api,
-            to: self.describe(to),
-            error: RequestError::NotReady,
-        })
+        self.links
+            .version(link, api)
+            .ok_or_else(|| ControlError::Request {
+                api,
+                to: self.describe(to),
+                error: RequestError::NotReady,
+            })
     }
 
     /// How the client calls itself.
@@ -287,12 +311,16 @@ impl Control {
     pub fn metadata(&mut self, topic: &str) -> Result<MetadataResponse, ControlError> {
         let name = TopicName(StrBytes::from_string(topic.to_owned()));
         let request = MetadataRequest::default()
-            .with_topics(Some(vec![MetadataRequestTopic::default().with_name(Some(name))]))
+            .with_topics(Some(vec![
+                MetadataRequestTopic::default().with_name(Some(name)),
+            ]))
             .with_allow_auto_topic_creation(false)
             .with_include_topic_authorized_operations(true);
         let response = self.call(To::Any, &request)?;
         for broker in &response.brokers {
-            let Ok(port) = u16::try_from(broker.port) else { continue };
+            let Ok(port) = u16::try_from(broker.port) else {
+                continue;
+            };
             let address = (broker.host.to_string(), port);
             match self.brokers.get(&broker.node_id.0) {
                 Some(&link) => self.links.set_address(link, address),
@@ -330,12 +358,19 @@ impl Control {
             }
             self.wait_until(deadline.min(self.io.now() + Duration::from_millis(50)))?;
         }
-        let error =
-            self.last_error.clone().unwrap_or_else(|| LinkError::System("timed out".to_owned()));
+        let error = self
+            .last_error
+            .clone()
+            .unwrap_or_else(|| LinkError::System("timed out".to_owned()));
         let (host, port) = self.links.address(link);
         let advertised = format!("{host}:{port}");
         let bootstrap = self.describe(To::Any);
-        Err(ControlError::Advertised { bootstrap, broker, advertised, error })
+        Err(ControlError::Advertised {
+            bootstrap,
+            broker,
+            advertised,
+            error,
+        })
     }
 
     /// A name without address, or a broker too old: trying again does not help.
@@ -361,7 +396,10 @@ impl Control {
 }
 
 fn is_version_error(error: &protocol::client::connection::ConnectionError) -> bool {
-    matches!(error, protocol::client::connection::ConnectionError::Version(_))
+    matches!(
+        error,
+        protocol::client::connection::ConnectionError::Version(_)
+    )
 }
 
 fn hint_for(error: &LinkError) -> &'static str {

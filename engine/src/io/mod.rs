@@ -31,6 +31,8 @@ mod socket;
 mod uring;
 mod waker;
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -254,6 +256,15 @@ impl Io {
     /// A handle by which other threads end the wait in [`Io::reap`].
     pub fn waker(&self) -> Waker {
         each!(self, body => body.waker())
+    }
+
+    /// A number other than 0 that nobody else has: by chance, or simulated by the seed.
+    pub fn chance(&self) -> u64 {
+        let number = match self {
+            Self::Simulated(body) => body.chance(),
+            Self::Uring(_) | Self::Poll(_) => RandomState::new().hash_one(0u8),
+        };
+        number | 1
     }
 
     /// The body and its features, for a log line.

@@ -30,11 +30,23 @@ pub(crate) enum LinkEvent {
     /// A request that nobody answers is out.
     Unanswered { waiting: Waiting },
     /// A part of a task's stream is out, or will never be.
-    Streamed { task: usize, result: Result<Buffer, Buffer> },
+    Streamed {
+        task: usize,
+        result: Result<Buffer, Buffer>,
+    },
     /// An answer.
-    Reply { link: LinkId, waiting: Waiting, version: i16, body: Vec<u8> },
+    Reply {
+        link: LinkId,
+        waiting: Waiting,
+        version: i16,
+        body: Vec<u8>,
+    },
     /// The connection is gone, and with it the answers to these.
-    Lost { link: LinkId, waiting: Vec<Waiting>, error: LinkError },
+    Lost {
+        link: LinkId,
+        waiting: Vec<Waiting>,
+        error: LinkError,
+    },
 }
 
 /// Where a batch goes.
@@ -58,11 +70,8 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    pub(crate) fn new(config: ClientConfig) -> Self {
-        let random = std::hash::BuildHasher::hash_one(
-            &std::collections::hash_map::RandomState::new(),
-            0u8,
-        );
+    /// `random` spreads the reconnects of clients that lost the same broker.
+    pub(crate) fn new(config: ClientConfig, random: u64) -> Self {
         Self { config, links: Vec::new(), events: VecDeque::new(), waiting: Vec::new(), random }
     }
 
@@ -73,8 +82,14 @@ impl Links {
     }
 
     pub(crate) fn describe(&self, LinkId(link): LinkId) -> String {
-        let Link { broker, host, port, .. } = &self.links[link];
-        if *broker >= 0 { format!("broker {broker} ({host}:{port})") } else { format!("{host}:{port}") }
+        let Link {
+            broker, host, port, ..
+        } = &self.links[link];
+        if *broker >= 0 {
+            format!("broker {broker} ({host}:{port})")
+        } else {
+            format!("{host}:{port}")
+        }
     }
 
     pub(crate) fn address(&self, LinkId(link): LinkId) -> (&str, u16) {
@@ -112,13 +127,21 @@ impl Links {
             Ok(addresses) => addresses[link.next_address % addresses.len()],
             Err(error) => {
                 self.back_off(now, id);
-                self.events.push_back(LinkEvent::Lost { link: id, waiting: Vec::new(), error });
+                self.events.push_back(LinkEvent::Lost {
+                    link: id,
+                    waiting: Vec::new(),
+                    error,
+                });
                 return;
             }
         };
         link.generation = link.generation.wrapping_add(1);
-        let token =
-            Purpose::Link { link: id, op: LinkOp::Connect, generation: link.generation }.token();
+        let token = Purpose::Link {
+            link: id,
+            op: LinkOp::Connect,
+            generation: link.generation,
+        }
+        .token();
         let socket = io.connect(address, token);
         let settings = ConnectionSettings {
             client_id: self.config.client_id.clone(),
@@ -184,10 +207,16 @@ impl Links {
         to: &ProduceTo<'_>,
         before: &mut [u8],
     ) -> usize {
-        let token = if to.acks == 0 { None } else { Some(self.wait(waiting)) };
+        let token = if to.acks == 0 {
+            None
+        } else {
+            Some(self.wait(waiting))
+        };
         let live = self.links[id.0].live.as_mut().expect("the link is ready");
         let connection = &mut live.connection;
-        let version = connection.version(ApiKey::Produce).expect("the link is ready");
+        let version = connection
+            .version(ApiKey::Produce)
+            .expect("the link is ready");
         let correlation_id = match token {
             Some(token) => connection.reserve(ApiKey::Produce, token, now),
             None => connection.reserve_unanswered(ApiKey::Produce),
@@ -215,7 +244,14 @@ impl Links {
         payload: Payload,
         unanswered: Option<Waiting>,
     ) {
-        self.enqueue(io, id, Outgoing { payload, kind: OutgoingKind::Frame { unanswered } });
+        self.enqueue(
+            io,
+            id,
+            Outgoing {
+                payload,
+                kind: OutgoingKind::Frame { unanswered },
+            },
+        );
     }
 
     /// Has the link to itself, if it is idle: a stream's parts must not be torn apart.
@@ -235,7 +271,10 @@ impl Links {
     }
 
     pub(crate) fn is_claimed(&self, LinkId(link): LinkId, task: usize) -> bool {
-        self.links[link].live.as_ref().is_some_and(|live| live.claimed == Some(task))
+        self.links[link]
+            .live
+            .as_ref()
+            .is_some_and(|live| live.claimed == Some(task))
     }
 
     pub(crate) fn release(&mut self, io: &mut Io, id: LinkId) {
@@ -247,10 +286,16 @@ impl Links {
 
     /// Sends a part of the stream that has claimed the link.
     pub(crate) fn send_part(&mut self, io: &mut Io, id: LinkId, payload: Payload) {
-        let live = self.links[id.0].live.as_mut().expect("a claimed link is live");
+        let live = self.links[id.0]
+            .live
+            .as_mut()
+            .expect("a claimed link is live");
         let task = live.claimed.expect("a stream claims its link");
         assert!(live.sending.is_none(), "parts go one by one");
-        live.outbox.push_front(Outgoing { payload, kind: OutgoingKind::Part { task } });
+        live.outbox.push_front(Outgoing {
+            payload,
+            kind: OutgoingKind::Part { task },
+        });
         self.pump(io, id);
     }
 
@@ -294,12 +339,26 @@ impl Links {
     fn enqueue_own(&mut self, io: &mut Io, id: LinkId, bytes: &[u8]) {
         let mut buffer = Buffer::new(bytes.len());
         buffer.copy_from_slice(bytes);
-        let payload = Payload::One { buffer, start: 0, end: bytes.len() };
-        self.enqueue(io, id, Outgoing { payload, kind: OutgoingKind::Own });
+        let payload = Payload::One {
+            buffer,
+            start: 0,
+            end: bytes.len(),
+        };
+        self.enqueue(
+            io,
+            id,
+            Outgoing {
+                payload,
+                kind: OutgoingKind::Own,
+            },
+        );
     }
 
     fn enqueue(&mut self, io: &mut Io, id: LinkId, outgoing: Outgoing) {
-        let live = self.links[id.0].live.as_mut().expect("only a live link is sent to");
+        let live = self.links[id.0]
+            .live
+            .as_mut()
+            .expect("only a live link is sent to");
         live.outbox.push_back(outgoing);
         self.pump(io, id);
     }
@@ -315,15 +374,23 @@ impl Links {
         if live.claimed.is_some() && !live.outbox.front().is_some_and(is_part) {
             return;
         }
-        let Some(next) = live.outbox.pop_front() else { return };
+        let Some(next) = live.outbox.pop_front() else {
+            return;
+        };
         live.sending = Some(next.kind);
-        let token = Purpose::Link { link: id, op: LinkOp::Send, generation: link.generation };
+        let token = Purpose::Link {
+            link: id,
+            op: LinkOp::Send,
+            generation: link.generation,
+        };
         io.send(live.socket, next.payload, token.token());
     }
 
     /// Closes the connection; what it had in flight is told as lost.
     pub(crate) fn close(&mut self, now: Instant, io: &mut Io, id: LinkId, error: LinkError) {
-        let Some(mut live) = self.links[id.0].live.take() else { return };
+        let Some(mut live) = self.links[id.0].live.take() else {
+            return;
+        };
         io.close_socket(live.socket);
         live.connection.handle_lost();
         let mut waiting = Vec::new();
@@ -331,20 +398,32 @@ impl Links {
             waiting.push(self.take_waiting(token));
         }
         for outgoing in live.outbox.drain(..) {
-            if let OutgoingKind::Frame { unanswered: Some(unanswered) } = outgoing.kind {
+            if let OutgoingKind::Frame {
+                unanswered: Some(unanswered),
+            } = outgoing.kind
+            {
                 waiting.push(unanswered);
             }
             self.give_back(outgoing.kind, outgoing.payload, false);
         }
-        if let Some(OutgoingKind::Frame { unanswered: Some(unanswered) }) = live.sending {
+        if let Some(OutgoingKind::Frame {
+            unanswered: Some(unanswered),
+        }) = live.sending
+        {
             waiting.push(unanswered);
         }
         self.back_off(now, id);
-        self.events.push_back(LinkEvent::Lost { link: id, waiting, error });
+        self.events.push_back(LinkEvent::Lost {
+            link: id,
+            waiting,
+            error,
+        });
     }
 
     fn give_back(&mut self, kind: OutgoingKind, payload: Payload, is_sent: bool) {
-        let Payload::One { buffer, .. } = payload else { panic!("links send single buffers") };
+        let Payload::One { buffer, .. } = payload else {
+            panic!("links send single buffers")
+        };
         match kind {
             OutgoingKind::Frame { .. } => self.events.push_back(LinkEvent::Frame { buffer }),
             OutgoingKind::Part { task } => {
@@ -382,7 +461,11 @@ impl Links {
 
     /// A completion of one of the links' operations.
     pub(crate) fn handle_completion(&mut self, now: Instant, io: &mut Io, completion: Completion) {
-        let Purpose::Link { link: id, op, generation } = Purpose::from_token(completion.token)
+        let Purpose::Link {
+            link: id,
+            op,
+            generation,
+        } = Purpose::from_token(completion.token)
         else {
             panic!("the owner hands on what is the links'");
         };
@@ -427,9 +510,15 @@ impl Links {
     fn receive(&mut self, io: &mut Io, id: LinkId) {
         let link = &mut self.links[id.0];
         let Some(live) = &mut link.live else { return };
-        let Some(buffer) = live.receive.take() else { return };
+        let Some(buffer) = live.receive.take() else {
+            return;
+        };
         live.is_receiving = true;
-        let token = Purpose::Link { link: id, op: LinkOp::Receive, generation: link.generation };
+        let token = Purpose::Link {
+            link: id,
+            op: LinkOp::Receive,
+            generation: link.generation,
+        };
         let range = 0..buffer.len();
         io.receive(live.socket, buffer, range, token.token());
     }
@@ -458,14 +547,19 @@ impl Links {
         match completion.result {
             Ok(_) => {
                 self.give_back(kind, payload, true);
-                if let OutgoingKind::Frame { unanswered: Some(waiting) } = kind {
+                if let OutgoingKind::Frame {
+                    unanswered: Some(waiting),
+                } = kind
+                {
                     self.events.push_back(LinkEvent::Unanswered { waiting });
                 }
                 self.pump(io, id);
             }
             Err(error) => {
                 live.sending = match kind {
-                    OutgoingKind::Frame { unanswered: Some(_) } => Some(kind),
+                    OutgoingKind::Frame {
+                        unanswered: Some(_),
+                    } => Some(kind),
                     _ => None,
                 };
                 self.give_back(kind, payload, false);
@@ -497,9 +591,16 @@ impl Links {
                 (link.failures, link.retry_at) = (0, None);
                 self.events.push_back(LinkEvent::Ready);
             }
-            let Some((token, version, body)) = reply else { break };
+            let Some((token, version, body)) = reply else {
+                break;
+            };
             let waiting = self.take_waiting(token);
-            self.events.push_back(LinkEvent::Reply { link: id, waiting, version, body });
+            self.events.push_back(LinkEvent::Reply {
+                link: id,
+                waiting,
+                version,
+                body,
+            });
         }
         self.transmit(now, io, id);
         if let Some(live) = &mut self.links[id.0].live {

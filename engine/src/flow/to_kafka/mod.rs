@@ -65,6 +65,8 @@ pub struct ToKafka {
     draining: Option<Instant>,
     failure: Option<FlowError>,
     next_lane: usize,
+    /// Room for what a turn reaps.
+    completions: Vec<Completion>,
 }
 
 /// What came of a shard.
@@ -89,7 +91,10 @@ impl ToKafka {
         observer: Arc<dyn LoadObserver>,
     ) -> Result<Self, FlowError> {
         let now = io.now();
-        let reads = Pool::new(limits::read_buffers(lanes.len()), config.rules.window_bytes());
+        let reads = Pool::new(
+            limits::read_buffers(lanes.len()),
+            config.rules.window_bytes(),
+        );
         let frame_bytes = limits::frame_bytes(config.rules.batch_bytes_max);
         let frames = Pool::new(limits::frame_buffers(lanes.len()), frame_bytes);
         let lanes = lanes
@@ -101,7 +106,7 @@ impl ToKafka {
             scratch: compressor.as_ref().map(|_| Buffer::new(frame_bytes)),
             compressor,
             framer: config.rules.framer(),
-            links: Links::new(config.client.clone()),
+            links: Links::new(config.client.clone(), io.chance()),
             files: Files::new(Arc::clone(&config.input)),
             pace: Pace::new(config.rate, now),
             io,
@@ -117,6 +122,7 @@ impl ToKafka {
             draining: None,
             failure: None,
             next_lane: 0,
+            completions: Vec::new(),
         })
     }
 
@@ -128,9 +134,46 @@ impl ToKafka {
     /// Runs until all of its partitions are loaded, a stop, or a failure. Whatever happens, every
     /// acknowledgement that came is stored.
     pub fn run(mut self) -> ShardReport {
-        if let Err(error) = self.run_loop() {
-            self.failure.get_or_insert(error);
+        loop {
+            match self.turn() {
+                Ok(true) => {}
+                Ok(false) => return self.into_report(),
+                Err(error) => {
+                    self.failure.get_or_insert(error);
+                    return self.into_report();
+                }
+            }
         }
+    }
+
+    /// One turn of [`Self::run`]. `false`: there is nothing more to do. Apart from it so that a test can
+    /// drop the shard between any two turns, as the death of the process does.
+    pub fn turn(&mut self) -> Result<bool, FlowError> {
+        let now = self.io.now();
+        if self.draining.is_none() && self.progress.is_stopping() {
+            self.draining = Some(now + DRAIN_TIMEOUT);
+        }
+        if let Err(error) = self.step(now) {
+            self.fail(now, error);
+        }
+        if self.is_over(now) {
+            return Ok(false);
+        }
+        let until = self.next_look(now);
+        let mut completions = std::mem::take(&mut self.completions);
+        let reaped = self.io.reap(Some(until), &mut completions);
+        let now = self.io.now();
+        for completion in completions.drain(..) {
+            if let Err(error) = self.handle_completion(now, completion) {
+                self.fail(now, error);
+            }
+        }
+        self.completions = completions;
+        reaped.map(|()| true).map_err(FlowError::Reap)
+    }
+
+    /// What came of it, behind the last turn.
+    pub fn into_report(mut self) -> ShardReport {
         let was_stopped = !self.is_finished();
         let mut slots = Vec::new();
         for partition in self.lanes.iter_mut().flat_map(|lane| &mut lane.partitions) {
@@ -141,30 +184,6 @@ impl ToKafka {
             slots.push((partition.index, partition.slot));
         }
         ShardReport { slots, was_stopped, failure: self.failure }
-    }
-
-    fn run_loop(&mut self) -> Result<(), FlowError> {
-        let mut completions: Vec<Completion> = Vec::new();
-        loop {
-            let now = self.io.now();
-            if self.draining.is_none() && self.progress.is_stopping() {
-                self.draining = Some(now + DRAIN_TIMEOUT);
-            }
-            if let Err(error) = self.step(now) {
-                self.fail(now, error);
-            }
-            if self.is_over(now) {
-                return Ok(());
-            }
-            let until = self.next_look(now);
-            self.io.reap(Some(until), &mut completions).map_err(FlowError::Reap)?;
-            let now = self.io.now();
-            for completion in completions.drain(..) {
-                if let Err(error) = self.handle_completion(now, completion) {
-                    self.fail(now, error);
-                }
-            }
-        }
     }
 
     /// The first failure is the job's; the rest of what is in flight is waited for.
@@ -191,7 +210,9 @@ impl ToKafka {
 
     fn on_wire(&self) -> usize {
         let partitions = self.lanes.iter().flat_map(|lane| &lane.partitions);
-        partitions.map(|partition| partition.producer.on_wire()).sum()
+        partitions
+            .map(|partition| partition.producer.on_wire())
+            .sum()
     }
 
     fn tasks_under_way(&self) -> usize {
@@ -222,7 +243,10 @@ impl ToKafka {
             self.pace.poll_timeout(),
         ];
         // What was due at `now` was tried: what could not go on waits for an event, not for the clock.
-        for at in timeouts.chain(others.into_iter().flatten()).filter(|&at| at > now) {
+        for at in timeouts
+            .chain(others.into_iter().flatten())
+            .filter(|&at| at > now)
+        {
             until = until.min(at);
         }
         until
@@ -245,10 +269,19 @@ impl ToKafka {
                 LinkEvent::Frame { buffer } => self.put_buffer(buffer),
                 LinkEvent::Unanswered { waiting } => self.handle_unanswered(now, waiting)?,
                 LinkEvent::Streamed { task, result } => self.handle_streamed(now, task, result)?,
-                LinkEvent::Reply { link, waiting, version, body } => {
+                LinkEvent::Reply {
+                    link,
+                    waiting,
+                    version,
+                    body,
+                } => {
                     self.handle_reply(now, link, waiting, version, &body)?;
                 }
-                LinkEvent::Lost { link, waiting, error } => {
+                LinkEvent::Lost {
+                    link,
+                    waiting,
+                    error,
+                } => {
                     self.handle_lost(now, link, &waiting, &error);
                 }
             }

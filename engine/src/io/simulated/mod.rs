@@ -260,6 +260,11 @@ impl Simulated {
         self.waker.clone()
     }
 
+    /// Decided by the seed; takes nothing from the chances of what happens.
+    pub(super) fn chance(&self) -> u64 {
+        self.world.random.clone().next()
+    }
+
     pub(super) fn describe(&self) -> String {
         "simulated".to_owned()
     }
@@ -438,3 +443,6 @@ impl fmt::Debug for Simulated {
 
 /// How long, in real time, somebody outside may take to wake a simulation in which nothing happens.
 const WAKER_TIMEOUT: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;
