@@ -103,3 +103,36 @@ fn with_uring(uring: Uring, reason: &str) -> (Io, Chosen) {
 fn with_poll(poll: Poll, why: String) -> (Io, Chosen) {
     (Io::Poll(Box::new(poll)), Chosen { body: "poll", why })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_choice_is_read_as_it_is_written() {
+        for choice in [
+            Choice::Auto,
+            Choice::Uring,
+            Choice::UringBasic,
+            Choice::Poll,
+        ] {
+            assert_eq!(choice.to_string().parse(), Ok(choice));
+        }
+        let error = "epoll".parse::<Choice>().unwrap_err();
+        let expected = "unknown way of doing I/O \"epoll\": give auto, uring, uring:basic or poll";
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn what_was_chosen_is_said_with_its_reason() {
+        let (io, chosen) = Io::new(Choice::Poll).unwrap();
+        assert_eq!(chosen.to_string(), "poll (asked for)");
+        assert!(io.describe().starts_with("poll"));
+        let (_, chosen) = Io::new(Choice::Auto).unwrap();
+        assert!(
+            ["uring", "uring:basic", "poll"].contains(&chosen.body),
+            "{chosen}"
+        );
+        assert!(!chosen.why.is_empty());
+    }
+}

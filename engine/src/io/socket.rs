@@ -42,7 +42,7 @@ pub(super) fn tune(socket: &OwnedFd) {
         .flatten()
         .and_then(host);
     if own.is_some() && own == peer {
-sockopt::set_socket_send_buffer_size(socket, LOCAL_SEND_BYTES).ok();
+        sockopt::set_socket_send_buffer_size(socket, LOCAL_SEND_BYTES).ok();
     }
 }
 

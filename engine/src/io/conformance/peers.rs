@@ -243,7 +243,8 @@ impl Drop for RealPeers {
         }
         self.stopping.store(true, Ordering::Release);
         for (address, thread) in self.listeners.drain(..) {
-            drop(TcpStream::connect(address).unwrap());
+            // Refused if a connection of the case was still to be taken: then the thread has seen it.
+            drop(TcpStream::connect(address));
             thread.join().unwrap();
         }
         for thread in self.connections.lock().unwrap().drain(..) {

@@ -248,3 +248,77 @@ fn refused(errno: Errno) -> io::Error {
 
 /// From the second try on a worker of the kernel waits, so that more than a few tries never happen.
 const RETRIES_MAX: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sending(total: usize) -> (InFlight, u32) {
+        let mut table = InFlight::new();
+        let payload = Payload::one(Buffer::new(total), 0, total);
+        let held = Held::Send {
+            socket: 0,
+            payload,
+            sent: 0,
+            total,
+            vectors: None,
+        };
+        let key = table.insert(Operation::new(Token(7), 3, held));
+        (table, key)
+    }
+
+    fn result(outcome: Outcome) -> Option<Result<usize, Option<i32>>> {
+        match outcome {
+            Outcome::Again => None,
+            Outcome::Done(result) => Some(result.map_err(|error| error.raw_os_error())),
+        }
+    }
+
+    const EAGAIN: i32 = 11;
+    const EPIPE: i32 = 32;
+
+    #[test]
+    fn a_short_send_goes_on_until_all_is_sent() {
+        let (mut table, key) = sending(100);
+        assert_eq!(result(table.outcome(key, 60)), None);
+        assert_eq!(result(table.outcome(key, 39)), None);
+        assert_eq!(result(table.outcome(key, 1)), Some(Ok(100)));
+    }
+
+    #[test]
+    fn a_send_that_gets_nowhere_fails() {
+        let (mut table, key) = sending(100);
+        assert_eq!(result(table.outcome(key, 0)), Some(Err(None)));
+        let (mut table, key) = sending(100);
+        assert_eq!(result(table.outcome(key, -EPIPE)), Some(Err(Some(EPIPE))));
+    }
+
+    #[test]
+    fn being_put_off_does_not_come_out_and_is_bounded() {
+        let (mut table, key) = sending(100);
+        for _ in 0..RETRIES_MAX {
+            assert_eq!(result(table.outcome(key, -EAGAIN)), None);
+        }
+        // Progress begins the count anew.
+        assert_eq!(result(table.outcome(key, 1)), None);
+        for _ in 0..RETRIES_MAX {
+            assert_eq!(result(table.outcome(key, -EAGAIN)), None);
+        }
+        assert_eq!(result(table.outcome(key, -EAGAIN)), Some(Err(None)));
+    }
+
+    #[test]
+    fn nobody_hears_the_result_of_an_orphan() {
+        let (mut table, key) = sending(100);
+        table.orphan(key);
+        let cancelled = orphaned().unwrap_err().raw_os_error();
+        assert_eq!(result(table.outcome(key, 60)), Some(Err(cancelled)));
+        let (result, held) = table.remove(key).into_held(Ok(60));
+        assert_eq!(result.unwrap_err().raw_os_error(), cancelled);
+        assert!(
+            matches!(held, Held::Send { total: 100, .. }),
+            "the buffer is still there"
+        );
+        assert!(table.is_empty());
+    }
+}

@@ -219,3 +219,23 @@ const ENTRIES: u32 = 64;
 
 /// Completions kept by the kernel without falling back to its slow list.
 const COMPLETIONS: u32 = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likely_cause_is_what_the_user_can_change() {
+        let check = |errno: Errno, expected: &str| {
+            let cause = likely_cause(&errno.into());
+            assert!(cause.contains(expected), "{errno}: {cause}");
+        };
+        check(Errno::NOSYS, "sandbox");
+        check(Errno::NOMEM, "ulimit -l");
+        check(Errno::MFILE, "ulimit -n");
+        check(Errno::INVAL, "older than");
+        if disabled().as_deref() == Some("0") {
+            check(Errno::PERM, "seccomp");
+        }
+    }
+}
