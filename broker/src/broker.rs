@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use protocol::error_code::ErrorCode;
+
 use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::error::BrokerError;
@@ -33,8 +35,8 @@ pub struct Broker {
     advertised: Mutex<(String, u16)>,
     news: News,
     next_expiration_ms: AtomicI64,
-    /// None in memory. Last, so that the directory is unlocked when all else is gone.
-    directory: Option<(PathBuf, DirectoryLock)>,
+    /// None in memory, or when closed.
+    directory: Mutex<Option<(PathBuf, DirectoryLock)>>,
 }
 
 /// How often something was appended, for those who wait for it.
@@ -88,7 +90,7 @@ impl Broker {
             identity: Mutex::new(identity),
             news: News::default(),
             next_expiration_ms: AtomicI64::new(next_check),
-            directory,
+            directory: Mutex::new(directory),
         }))
     }
 
@@ -126,6 +128,31 @@ impl Broker {
             for partition in &topic.partitions {
                 partition.log().forget_producers();
             }
+        }
+    }
+
+    /// Brings everything to disk and lets go of the data directory. Nothing is appended any more, so
+    /// that another broker may open it even if somebody still holds this one.
+    pub fn close(&self) {
+        let directory = self
+            .directory
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some((path, _lock)) = directory else {
+            return;
+        };
+        let mut synced = Ok(());
+        for topic in self.topics.all() {
+            for partition in &topic.partitions {
+                let mut log = partition.log();
+                synced = synced.and(log.sync());
+                log.close(ErrorCode::KAFKA_STORAGE_ERROR);
+            }
+        }
+        if let Err(error) = synced.and_then(|()| put_clean_mark(&path)) {
+            // The next start compares CRCs then.
+            tracing::warn!(path = %path.display(), %error, "not shut down in order");
         }
     }
 
@@ -236,16 +263,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        let Some((path, _)) = &self.directory else {
-            return;
-        };
-        let topics = self.topics.all();
-        let mut partitions = topics.iter().flat_map(|topic| &topic.partitions);
-        let synced = partitions.try_for_each(|partition| partition.log().sync());
-        if let Err(error) = synced.and_then(|()| put_clean_mark(path)) {
-            // The next start compares CRCs then.
-            tracing::warn!(path = %path.display(), %error, "not shut down in order");
-        }
+        self.close();
     }
 }
 

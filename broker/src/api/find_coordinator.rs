@@ -17,10 +17,15 @@ const NOBODY: BrokerId = BrokerId(-1);
 
 pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, RequestError> {
     let request: FindCoordinatorRequest = call.request(body)?;
-    let code = call.fault_code(None, None).unwrap_or(ErrorCode::UNSUPPORTED_VERSION);
+    let code = call
+        .fault_code(None, None)
+        .unwrap_or(ErrorCode::UNSUPPORTED_VERSION);
     let response = FindCoordinatorResponse::default();
     let response = match call.version {
-        0 => response.with_error_code(code.0).with_node_id(NOBODY).with_port(-1),
+        0 => response
+            .with_error_code(code.0)
+            .with_node_id(NOBODY)
+            .with_port(-1),
         1..=3 => response
             .with_error_code(code.0)
             .with_error_message(Some(text(MESSAGE)))

@@ -300,3 +300,6 @@ pub(crate) const DELETED_SUFFIX: &str = "-delete";
 fn segment_path(folder: &Path, base_offset: i64) -> PathBuf {
     folder.join(format!("{base_offset:020}.log"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,7 @@ pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
     acceptor: Option<JoinHandle<()>>,
+    owns_broker: bool,
 }
 
 /// What the acceptor and the connections share.
@@ -62,10 +63,12 @@ impl Server {
     /// Opens the broker and listens.
     pub fn start(config: Config) -> Result<Self, BrokerError> {
         let listen = config.listen;
-        Self::serve(Broker::open(config)?, listen)
+        let mut server = Self::serve(Broker::open(config)?, listen)?;
+        server.owns_broker = true;
+        Ok(server)
     }
 
-    /// Listens for a broker that is there.
+    /// Listens for a broker that is there, and that a shutdown leaves open.
     pub fn serve(broker: Arc<Broker>, listen: SocketAddr) -> Result<Self, BrokerError> {
         let failed = |source| BrokerError::Listen {
             address: listen,
@@ -90,6 +93,7 @@ impl Server {
             shared,
             address,
             acceptor: Some(acceptor),
+            owns_broker: false,
         })
     }
 
@@ -153,6 +157,10 @@ impl Server {
                 connections = state.connections.len(),
                 "connections would not end"
             );
+        }
+        drop(state);
+        if self.owns_broker {
+            self.shared.broker.close();
         }
     }
 }
@@ -360,3 +368,6 @@ fn wait_for_close(stream: &TcpStream, at_most: Duration) -> io::Result<()> {
     poll(&mut waiting, Some(&timeout))?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

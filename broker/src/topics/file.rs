@@ -172,6 +172,9 @@ mod tests {
     use super::*;
 
     proptest! {
+        // Every case syncs files.
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
         #[test]
         fn what_was_written_is_read(
             topics in prop::collection::vec(

@@ -161,6 +161,9 @@ pub(crate) fn partition_answers(response: ProduceResponse) -> Vec<PartitionProdu
         .collect()
 }
 
+/// Key, value, and the timestamp less the base timestamp.
+pub(crate) type Keyed<'a> = (Option<&'a [u8]>, &'a [u8], i64);
+
 /// A batch in the making: fields for all that a test may want to be wrong.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
@@ -181,7 +184,7 @@ impl Batch {
     }
 
     /// Records of key, value and age against the newest.
-    pub(crate) fn keyed(records: &[(Option<&[u8]>, &[u8], i64)]) -> Self {
+    pub(crate) fn keyed(records: &[Keyed<'_>]) -> Self {
         let mut bytes = Vec::new();
         for (index, (key, value, timestamp)) in records.iter().enumerate() {
             bytes.extend(record(*timestamp, index as i64, *key, value));

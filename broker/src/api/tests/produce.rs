@@ -51,11 +51,11 @@ fn unknown_topics_and_partitions_are_refused_by_name_and_by_id() {
     assert_eq!(code(&answer), ErrorCode::UNKNOWN_TOPIC_ID);
 }
 
-#[test]
-fn broken_batches_are_refused_and_nothing_is_appended() {
+/// Sends what a good batch of three records became, and then a good one.
+fn check_refused(cases: Vec<(&str, Vec<u8>, ErrorCode)>) {
     let mut client = Client::new();
     client.create("t", 1, &[]);
-    let mut check = |what: &str, bytes: Vec<u8>, expected: ErrorCode| {
+    for (what, bytes, expected) in cases {
         let answer = client.produce("t", bytes);
         assert_eq!(
             code(&answer),
@@ -64,111 +64,120 @@ fn broken_batches_are_refused_and_nothing_is_appended() {
             answer.error_message
         );
         assert!(answer.error_message.is_some());
-    };
-    let good = Batch::counted(3);
-    let with = |change: &dyn Fn(&mut Batch)| {
-        let mut batch = good.clone();
-        change(&mut batch);
-        batch.bytes()
-    };
+        assert_eq!(client.end_offset("t"), 0);
+    }
+    assert_eq!(
+        code(&client.produce("t", Batch::counted(3).bytes())),
+        ErrorCode::NONE
+    );
+}
+
+#[test]
+fn bytes_that_are_not_one_batch_are_refused() {
     let bytes = |change: &dyn Fn(&mut Vec<u8>)| {
-        let mut bytes = good.bytes();
+        let mut bytes = Batch::counted(3).bytes();
         change(&mut bytes);
         bytes
     };
     let invalid = ErrorCode::INVALID_RECORD;
     let corrupt = ErrorCode::CORRUPT_MESSAGE;
-    check("no bytes", Vec::new(), invalid);
-    check("a cut batch", bytes(&|bytes| bytes.truncate(70)), invalid);
-    check(
-        "a header's head",
-        bytes(&|bytes| bytes.truncate(16)),
-        invalid,
-    );
-    check("magic 1", bytes(&|bytes| bytes[16] = 1), invalid);
-    check(
-        "a length below the header",
-        bytes(&|bytes| bytes[8..12].copy_from_slice(&[0, 0, 0, 20])),
-        corrupt,
-    );
-    check(
-        "a negative length",
-        bytes(&|bytes| bytes[8] = 0xff),
-        corrupt,
-    );
-    check(
-        "two batches",
-        bytes(&|bytes| bytes.extend(good.bytes())),
-        invalid,
-    );
-    check("bytes behind it", bytes(&|bytes| bytes.push(0)), invalid);
-    check(
-        "a flipped bit",
-        bytes(&|bytes| *bytes.last_mut().unwrap() ^= 1),
-        corrupt,
-    );
-    check(
-        "a base offset",
-        with(&|batch| batch.header.base_offset = 1),
-        invalid,
-    );
-    check(
-        "another count",
-        with(&|batch| batch.header.records_count = 2),
-        invalid,
-    );
-    check(
-        "another delta",
-        with(&|batch| batch.header.last_offset_delta = 3),
-        invalid,
-    );
-    check(
-        "a negative count",
-        with(&|batch| batch.header.records_count = -1),
-        invalid,
-    );
-    check(
-        "a control batch",
-        with(&|batch| batch.header.attributes = Attributes(32)),
-        invalid,
-    );
-    check(
-        "an id without sequence",
-        with(&|batch| batch.header.producer_id = 1),
-        invalid,
-    );
-    check(
-        "compression 5",
-        with(&|batch| batch.header.attributes = Attributes(5)),
-        ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
-    );
-    check(
-        "more records than claimed",
-        with(&|batch| batch.records.extend(record(0, 3, None, b"v"))),
-        invalid,
-    );
-    check(
-        "a cut record",
-        with(&|batch| batch.records.truncate(10)),
-        invalid,
-    );
-    check(
-        "no gzip",
-        with(&|batch| batch.header.attributes = Attributes(1)),
-        invalid,
-    );
-    check(
-        "log append time",
-        with(&|batch| batch.header.attributes = Attributes(8)),
-        ErrorCode::INVALID_TIMESTAMP,
-    );
-    check(
-        "from the day after tomorrow",
-        good.clone().at(NOW_MS + 7_200_000).bytes(),
-        ErrorCode::INVALID_TIMESTAMP,
-    );
-    assert_eq!(client.end_offset("t"), 0);
-    assert_eq!(code(&client.produce("t", good.bytes())), ErrorCode::NONE);
+    let short = [0, 0, 0, 20];
+    check_refused(vec![
+        ("no bytes", Vec::new(), invalid),
+        ("a cut batch", bytes(&|bytes| bytes.truncate(70)), invalid),
+        (
+            "a header's head",
+            bytes(&|bytes| bytes.truncate(16)),
+            invalid,
+        ),
+        ("magic 1", bytes(&|bytes| bytes[16] = 1), invalid),
+        (
+            "a short length",
+            bytes(&|bytes| bytes[8..12].copy_from_slice(&short)),
+            corrupt,
+        ),
+        (
+            "a negative length",
+            bytes(&|bytes| bytes[8] = 0xff),
+            corrupt,
+        ),
+        (
+            "two batches",
+            bytes(&|bytes| bytes.extend(Batch::counted(3).bytes())),
+            invalid,
+        ),
+        ("bytes behind it", bytes(&|bytes| bytes.push(0)), invalid),
+        (
+            "a flipped bit",
+            bytes(&|bytes| *bytes.last_mut().unwrap() ^= 1),
+            corrupt,
+        ),
+    ]);
+}
+
+#[test]
+fn batches_that_contradict_themselves_are_refused() {
+    let with = |change: &dyn Fn(&mut Batch)| {
+        let mut batch = Batch::counted(3);
+        change(&mut batch);
+        batch.bytes()
+    };
+    let attributes = |bits| with(&|batch| batch.header.attributes = Attributes(bits));
+    let invalid = ErrorCode::INVALID_RECORD;
+    check_refused(vec![
+        (
+            "a base offset",
+            with(&|batch| batch.header.base_offset = 1),
+            invalid,
+        ),
+        (
+            "another count",
+            with(&|batch| batch.header.records_count = 2),
+            invalid,
+        ),
+        (
+            "another delta",
+            with(&|batch| batch.header.last_offset_delta = 3),
+            invalid,
+        ),
+        (
+            "a negative count",
+            with(&|batch| batch.header.records_count = -1),
+            invalid,
+        ),
+        ("a control batch", attributes(32), invalid),
+        (
+            "an id without sequence",
+            with(&|batch| batch.header.producer_id = 1),
+            invalid,
+        ),
+        (
+            "compression 5",
+            attributes(5),
+            ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+        ),
+        (
+            "another record",
+            with(&|batch| batch.records.extend(record(0, 3, None, b"v"))),
+            invalid,
+        ),
+        (
+            "a cut record",
+            with(&|batch| batch.records.truncate(10)),
+            invalid,
+        ),
+        ("no gzip", attributes(1), invalid),
+        (
+            "log append time",
+            attributes(8),
+            ErrorCode::INVALID_TIMESTAMP,
+        ),
+        (
+            "from the day after tomorrow",
+            Batch::counted(3).at(NOW_MS + 7_200_000).bytes(),
+            ErrorCode::INVALID_TIMESTAMP,
+        ),
+    ]);
 }
 
 #[test]

@@ -59,7 +59,10 @@ fn a_newer_api_versions_is_answered_in_version_0() {
 #[test]
 fn what_is_not_spoken_costs_the_connection() {
     let mut client = Client::new();
-    assert_eq!(client.handle(4, &HeartbeatRequest::default()), Handled::Close);
+    assert_eq!(
+        client.handle(4, &HeartbeatRequest::default()),
+        Handled::Close
+    );
     let mut frame = client.frame(3, &produce_request(&[]));
     frame[2..4].copy_from_slice(&2i16.to_be_bytes());
     assert_eq!(
