@@ -65,8 +65,10 @@ impl Cluster {
         let mut metadata = Metadata::new(settings);
         metadata.add_topic(topic);
         // The caller has asked already.
-        let _ = metadata.poll_request(now);
-        metadata.handle_response(now, 0, response).map_err(ClusterError::Metadata)?;
+        drop(metadata.poll_request(now));
+        metadata
+            .handle_response(now, 0, response)
+            .map_err(ClusterError::Metadata)?;
         Ok(Self {
             topic: topic.to_owned(),
             topic_id,
@@ -107,7 +109,8 @@ impl Cluster {
     /// What an answer to Produce says about who leads.
     pub(crate) fn handle_hint(&mut self, partition: u32, hint: LeaderHint) {
         let topic = TopicKey::Name(&self.topic);
-        self.metadata.handle_leader_hint(topic, partition.cast_signed(), hint);
+        self.metadata
+            .handle_leader_hint(topic, partition.cast_signed(), hint);
     }
 
     /// Sends the question that is due, if any.
@@ -132,7 +135,9 @@ impl Cluster {
             return;
         }
         if let Some(request) = self.unsent.take()
-            && links.request(now, io, link, &request, Waiting::Metadata).is_err()
+            && links
+                .request(now, io, link, &request, Waiting::Metadata)
+                .is_err()
         {
             self.unsent = Some(request);
         }
@@ -140,7 +145,11 @@ impl Cluster {
 
     /// Bootstrap servers and all brokers that are known, in turn.
     fn next_server(&mut self) -> (String, u16) {
-        let brokers = self.metadata.brokers().values().map(|b| (b.host.clone(), b.port));
+        let brokers = self
+            .metadata
+            .brokers()
+            .values()
+            .map(|b| (b.host.clone(), b.port));
         let servers: Vec<_> = brokers.chain(self.bootstrap.iter().cloned()).collect();
         self.next_server += 1;
         servers[(self.next_server - 1) % servers.len()].clone()
@@ -183,11 +192,17 @@ impl Cluster {
             }
         };
         let is_other = self.topic_id != [0; 16]
-            && changes.replaced.iter().any(|replaced| replaced.id != self.topic_id);
+            && changes
+                .replaced
+                .iter()
+                .any(|replaced| replaced.id != self.topic_id);
         if is_other {
             return Err(ClusterError::Replaced);
         }
-        let error = self.metadata.topic(&self.topic).map_or(ErrorCode::NONE, |topic| topic.error);
+        let error = self
+            .metadata
+            .topic(&self.topic)
+            .map_or(ErrorCode::NONE, |topic| topic.error);
         if error == ErrorCode::TOPIC_AUTHORIZATION_FAILED {
             return Err(ClusterError::Denied { error });
         }
@@ -196,11 +211,17 @@ impl Cluster {
 
     /// What metadata says of the topic now, for a message: NONE, or why it has no leader.
     pub(crate) fn topic_error(&self) -> ErrorCode {
-        self.metadata.topic(&self.topic).map_or(ErrorCode::NONE, |topic| topic.error)
+        self.metadata
+            .topic(&self.topic)
+            .map_or(ErrorCode::NONE, |topic| topic.error)
     }
 
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        if self.unsent.is_some() { None } else { self.metadata.poll_timeout(now) }
+        if self.unsent.is_some() {
+            None
+        } else {
+            self.metadata.poll_timeout(now)
+        }
     }
 
     fn next_random(&mut self) -> u64 {

@@ -58,7 +58,10 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new(input: Arc<Input>) -> Self {
-        Self { input, open: VecDeque::new() }
+        Self {
+            input,
+            open: VecDeque::new(),
+        }
     }
 
     /// The file, open for reading.
@@ -69,11 +72,14 @@ impl Files {
             return Ok(entry.1);
         }
         let known = &self.input.files()[file];
-        let opened = File::open(&known.path)
-            .map_err(|source| FileError::Open { path: known.path.clone(), source })?;
-        let metadata = opened
-            .metadata()
-            .map_err(|source| FileError::Open { path: known.path.clone(), source })?;
+        let opened = File::open(&known.path).map_err(|source| FileError::Open {
+            path: known.path.clone(),
+            source,
+        })?;
+        let metadata = opened.metadata().map_err(|source| FileError::Open {
+            path: known.path.clone(),
+            source,
+        })?;
         if (metadata.dev(), metadata.ino()) != (known.device, known.inode) {
             return Err(FileError::Replaced {
                 path: known.path.clone(),

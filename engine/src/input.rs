@@ -72,7 +72,11 @@ impl Input {
     pub fn locate(&self, position: u64) -> (usize, u64) {
         let last = self.files.len().saturating_sub(1);
         // Empty files share their start with the next one; the last of them holds the byte.
-        let file = self.starts.partition_point(|&start| start <= position).saturating_sub(1).min(last);
+        let file = self
+            .starts
+            .partition_point(|&start| start <= position)
+            .saturating_sub(1)
+            .min(last);
         (file, position - self.starts.get(file).copied().unwrap_or(0))
     }
 
@@ -101,7 +105,13 @@ impl Input {
         let file_end = self.starts[file + 1];
         let end = end.min(file_end);
         let bytes = end - position;
-        Some(Segment { file, file_offset, position, bytes, ends_file: end == file_end })
+        Some(Segment {
+            file,
+            file_offset,
+            position,
+            bytes,
+            ends_file: end == file_end,
+        })
     }
 }
 
@@ -145,7 +155,11 @@ impl Deal {
 
     /// The chunk of the same partition behind `chunk`.
     pub fn next_chunk(&self, chunk: u64) -> u64 {
-        if self.fixed.is_some() { chunk + 1 } else { chunk + u64::from(self.partitions) }
+        if self.fixed.is_some() {
+            chunk + 1
+        } else {
+            chunk + u64::from(self.partitions)
+        }
     }
 
     /// Whether any chunk goes to `partition`.
@@ -172,7 +186,10 @@ mod tests {
     fn segments_cover_the_input_and_end_with_its_files() {
         let input = input(&[3, 0, 5, 0]);
         let first = input.segment(1, 100).unwrap();
-        assert_eq!((first.file, first.file_offset, first.bytes, first.ends_file), (0, 1, 2, true));
+        assert_eq!(
+            (first.file, first.file_offset, first.bytes, first.ends_file),
+            (0, 1, 2, true)
+        );
         let second = input.segment(3, 6).unwrap();
         assert_eq!((second.file, second.bytes, second.ends_file), (2, 3, false));
         assert_eq!(input.segment(8, 9), None);
@@ -184,7 +201,12 @@ mod tests {
     fn every_chunk_has_one_partition_and_first_chunk_finds_it() {
         for partitions in 1..6 {
             for base in 0..partitions {
-                let deal = Deal { chunk_bytes: 10, partitions, base, fixed: None };
+                let deal = Deal {
+                    chunk_bytes: 10,
+                    partitions,
+                    base,
+                    fixed: None,
+                };
                 for position in 0..200u64 {
                     for partition in 0..partitions {
                         let expected = (position / 10..)

@@ -23,7 +23,7 @@ pub fn read_buffers(lanes: usize) -> usize {
 
 /// Frames of a shard: each lane has one on its way into the socket, and one is being filled.
 pub fn frame_buffers(lanes: usize) -> usize {
-    lanes + 1
+    lanes.max(1)
 }
 
 /// Bytes of a frame: the room around a batch, and the batch.

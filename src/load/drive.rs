@@ -80,7 +80,9 @@ impl Signals {
     }
 
     fn first(&self) -> Option<i32> {
-        i32::try_from(self.seen.load(Ordering::Relaxed)).ok().filter(|&signal| signal != 0)
+        i32::try_from(self.seen.load(Ordering::Relaxed))
+            .ok()
+            .filter(|&signal| signal != 0)
     }
 }
 
@@ -129,8 +131,12 @@ impl Drive<'_> {
     }
 
     fn watch(&self, shards: usize, messages: &Receiver<Message>, signals: &Signals) -> Outcome {
-        let mut outcome =
-            Outcome { slots: Vec::new(), failure: None, signal: None, was_stopped: false };
+        let mut outcome = Outcome {
+            slots: Vec::new(),
+            failure: None,
+            signal: None,
+            was_stopped: false,
+        };
         let mut wakers: Vec<Waker> = Vec::new();
         let mut left = shards;
         let mut shown = progress::Progress::start(self.shows_progress, Instant::now(), &self.begun);
@@ -186,14 +192,23 @@ impl Drive<'_> {
     /// Makes durable what shards have stored, without holding them up.
     fn sync(&self) -> Result<(), LoadError> {
         let lock = || self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(checkpoint) = lock().begin_sync()? else { return Ok(()) };
+        let Some(checkpoint) = lock().begin_sync()? else {
+            return Ok(());
+        };
         let written = checkpoint.write();
         lock().end_sync(written)?;
         Ok(())
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let Progress { records, bytes, bytes_in_flight, rejects, retries, .. } = &*self.progress;
+        let Progress {
+            records,
+            bytes,
+            bytes_in_flight,
+            rejects,
+            retries,
+            ..
+        } = &*self.progress;
         Snapshot {
             records: self.begun.records + records.load(Ordering::Relaxed),
             bytes: self.begun.bytes + bytes.load(Ordering::Relaxed),
@@ -226,17 +241,35 @@ impl Shard {
                 tracing::debug!("shard over {chosen}");
                 io
             }
-            Err(error) => return Message::Failed { error: error.into() },
+            Err(error) => {
+                return Message::Failed {
+                    error: error.into(),
+                };
+            }
         };
-        let made =
-            ToKafka::new(io, self.config, self.cluster, lanes, self.progress, self.observer);
+        let made = ToKafka::new(
+            io,
+            self.config,
+            self.cluster,
+            lanes,
+            self.progress,
+            self.observer,
+        );
         let flow = match made {
             Ok(flow) => flow,
-            Err(error) => return Message::Failed { error: error.into() },
+            Err(error) => {
+                return Message::Failed {
+                    error: error.into(),
+                };
+            }
         };
         // Nobody listens only where the process is ending.
-        drop(sender.send(Message::Began { waker: flow.waker() }));
-        Message::Ended { report: Box::new(flow.run()) }
+        drop(sender.send(Message::Began {
+            waker: flow.waker(),
+        }));
+        Message::Ended {
+            report: Box::new(flow.run()),
+        }
     }
 }
 
@@ -259,9 +292,8 @@ fn check_inputs(input: &Input) -> Result<(), LoadError> {
             ),
             Ok(_) => continue,
         };
-        let why = format!(
-            "{why}; what was acknowledged is kept, --restart forgets it and loads anew"
-        );
+        let why =
+            format!("{why}; what was acknowledged is kept, --restart forgets it and loads anew");
         return Err(LoadError::InputChanged { why });
     }
     Ok(())

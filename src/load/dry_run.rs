@@ -37,11 +37,13 @@ pub(super) fn run(
                 }
             );
         }
-        None => tracing::info!("topic {} does not exist and would be created", options.topic),
+        None => tracing::info!(
+            "topic {} does not exist and would be created",
+            options.topic
+        ),
     }
-    let shown = show(options, inputs).map_err(|(path, source)| {
-        connectors::file::inputs::InputError::Read { path, source }
-    })?;
+    let shown = show(options, inputs)
+        .map_err(|(path, source)| connectors::file::inputs::InputError::Read { path, source })?;
     tracing::info!("dry run: {shown} record(s) shown, none sent");
     Ok(Exit::Done)
 }
@@ -58,7 +60,10 @@ fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, Failed> {
         let failed = |error| (file.path.clone(), error);
         let mut head = Vec::new();
         let opened = File::open(&file.path).map_err(failed)?;
-        opened.take(HEAD_BYTES).read_to_end(&mut head).map_err(failed)?;
+        opened
+            .take(HEAD_BYTES)
+            .read_to_end(&mut head)
+            .map_err(failed)?;
         let is_whole = head.len() as u64 >= file.size;
         let mut rest = head.as_slice();
         while shown < SHOWN && !rest.is_empty() {
@@ -74,7 +79,9 @@ fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, Failed> {
             shown += 1;
             let mut line = record.to_vec();
             line.push(b'\n');
-            io::stdout().write_all(&line).map_err(|error| ("standard output".into(), error))?;
+            io::stdout()
+                .write_all(&line)
+                .map_err(|error| ("standard output".into(), error))?;
         }
     }
     Ok(shown)

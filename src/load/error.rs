@@ -41,7 +41,11 @@ pub(crate) enum LoadError {
     #[error("topic {topic} cannot be created: {what}")]
     NotCreated { topic: String, what: String },
     #[error("topic {topic} cannot be written to after {} s: {what}", waited.as_secs())]
-    TopicUnavailable { topic: String, what: String, waited: Duration },
+    TopicUnavailable {
+        topic: String,
+        what: String,
+        waited: Duration,
+    },
     #[error(
         "topic {topic} was deleted and made anew while it was being loaded; --restart loads into the \
          new one"
@@ -63,7 +67,11 @@ pub(crate) enum LoadError {
     )]
     Compacted { topic: String, policy: String },
     #[error("--partition {partition}: topic {topic} has partitions 0 to {}", partitions - 1)]
-    NoSuchPartition { partition: u32, topic: String, partitions: u32 },
+    NoSuchPartition {
+        partition: u32,
+        topic: String,
+        partitions: u32,
+    },
     #[error(transparent)]
     State(#[from] StoreError),
     #[error("the state {path} cannot be used: {why}", path = path.display())]
@@ -94,13 +102,12 @@ impl LoadError {
             | Self::Compacted { .. }
             | Self::NoSuchPartition { .. }
             | Self::Frozen { .. } => Exit::Usage,
-            Self::Rejects(error) => match error {
+            Self::Rejects(
                 RejectsError::NotEmpty { .. }
                 | RejectsError::NotRegular { .. }
                 | RejectsError::IsInput { .. }
-                | RejectsError::Foreign { .. } => Exit::Usage,
-                _ => Exit::Failed,
-            },
+                | RejectsError::Foreign { .. },
+            ) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

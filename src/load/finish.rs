@@ -83,7 +83,13 @@ impl Finish<'_> {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let Progress { records, bytes, rejects, retries, .. } = self.progress;
+        let Progress {
+            records,
+            bytes,
+            rejects,
+            retries,
+            ..
+        } = self.progress;
         Snapshot {
             records: self.begun.records + records.load(Ordering::Relaxed),
             bytes: self.begun.bytes + bytes.load(Ordering::Relaxed),
@@ -102,7 +108,9 @@ impl Finish<'_> {
             // Nobody can be told that stderr is gone.
             drop(progress::write_stderr(line.as_bytes()));
         }
-        let Some(path) = &self.options.summary else { return Ok(()) };
+        let Some(path) = &self.options.summary else {
+            return Ok(());
+        };
         let records = done.records - self.begun.records;
         let seconds = self.elapsed.as_secs_f64();
         let resumed_from = self.resumed.then_some(ResumedFrom {
@@ -129,7 +137,9 @@ impl Finish<'_> {
             promise: if is_exact {
                 Promise::ExactlyOnce
             } else {
-                Promise::AtLeastOnce { doubts: self.doubts.clone() }
+                Promise::AtLeastOnce {
+                    doubts: self.doubts.clone(),
+                }
             },
         };
         summary.write(path)?;
@@ -138,7 +148,9 @@ impl Finish<'_> {
 
     /// What was appended to the input while it was loaded, for the last line.
     fn appended(&self) -> String {
-        let Some(last) = self.config.input.files().last() else { return String::new() };
+        let Some(last) = self.config.input.files().last() else {
+            return String::new();
+        };
         let now = std::fs::metadata(&last.path).map_or(last.size, |metadata| metadata.len());
         match now.checked_sub(last.size) {
             None | Some(0) => String::new(),
@@ -160,7 +172,10 @@ impl Finish<'_> {
                 slot.position.max(deal.range(chunk).start)
             });
         let Some(position) = open.min() else { return };
-        let (file, offset) = self.config.input.locate(position.min(self.config.input.bytes()));
+        let (file, offset) = self
+            .config
+            .input
+            .locate(position.min(self.config.input.bytes()));
         let path = self.config.input.files()[file].path.display();
         tracing::info!(
             "everything before byte {offset} of {path} is acknowledged; the same command goes on \
@@ -196,7 +211,11 @@ pub(super) fn already_loaded(
         let line = format!("already loaded on {when}; --restart loads it again\n");
         drop(progress::write_stderr(line.as_bytes()));
     }
-    let exit = if job.header.exit_code == Exit::Rejects.code() { Exit::Rejects } else { Exit::Done };
+    let exit = if job.header.exit_code == Exit::Rejects.code() {
+        Exit::Rejects
+    } else {
+        Exit::Done
+    };
     if let Some(path) = &options.summary {
         let sum = |of: fn(&PartitionSlot) -> u64| job.slots.iter().map(of).sum();
         let records = sum(|slot| slot.records);
@@ -213,7 +232,10 @@ pub(super) fn already_loaded(
             rejects: sum(|slot| slot.rejects),
             retries: 0,
             resumed: true,
-            resumed_from: Some(ResumedFrom { records, bytes: sum(|slot| slot.bytes) }),
+            resumed_from: Some(ResumedFrom {
+                records,
+                bytes: sum(|slot| slot.bytes),
+            }),
             promise: if job.header.settings.idempotence {
                 Promise::ExactlyOnce
             } else {

@@ -4,8 +4,8 @@
 //! each partition goes on, run the shards, say what came of it. Nothing is sent before the state that
 //! says so is durable.
 
-mod dry_run;
 mod drive;
+mod dry_run;
 mod error;
 mod finish;
 mod observer;
@@ -52,17 +52,31 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     }
     let topic = target::find(&mut control, options)?;
     plan::check_topic(options, &topic)?;
-    let mut loader = Loader { options, inputs, topic, client, control, signals: None, begun };
+    let mut loader = Loader {
+        options,
+        inputs,
+        topic,
+        client,
+        control,
+        signals: None,
+        begun,
+    };
     loader.run()
     // The embedded broker ends behind this, when everything that it acknowledged is written.
 }
 
 fn start_embedded(options: &LoadOptions) -> Result<Option<Server>, LoadError> {
-    let Target::Embedded(directory) = &options.target else { return Ok(None) };
+    let Target::Embedded(directory) = &options.target else {
+        return Ok(None);
+    };
     let mut config = Config::new(Storage::Directory(directory.clone()));
     config.listen.set_port(0);
     let server = Server::start(config)?;
-    tracing::info!("embedded broker on {}, data in {}", server.address(), directory.display());
+    tracing::info!(
+        "embedded broker on {}, data in {}",
+        server.address(),
+        directory.display()
+    );
     Ok(Some(server))
 }
 
@@ -83,9 +97,13 @@ impl Loader<'_> {
         loop {
             let opened = state::open(self.options, &self.inputs, &self.topic)?;
             let mut job = match opened {
-                Opened::Fresh(place) => {
-                    start::new_job(&mut self.control, self.options, &self.inputs, &self.topic, place)?
-                }
+                Opened::Fresh(place) => start::new_job(
+                    &mut self.control,
+                    self.options,
+                    &self.inputs,
+                    &self.topic,
+                    place,
+                )?,
                 Opened::Found(job) => job,
             };
             let job = match job.growth(&self.inputs)? {
@@ -108,8 +126,18 @@ impl Loader<'_> {
 
     fn drive(&mut self, mut job: Box<Job>) -> Result<Exit, LoadError> {
         let config = plan::load_config(self.options, &self.client, &self.topic, &job);
-        let Started { shards, doubts, begun, resumed } =
-            start::partitions(&mut self.control, self.options, &self.topic, &config, &mut job)?;
+        let Started {
+            shards,
+            doubts,
+            begun,
+            resumed,
+        } = start::partitions(
+            &mut self.control,
+            self.options,
+            &self.topic,
+            &config,
+            &mut job,
+        )?;
         let store = Arc::new(Mutex::new(job.take_store()));
         let rejects = self.open_rejects(&job, resumed)?;
         let observer = Arc::new(Observer::new(
@@ -162,7 +190,10 @@ impl Loader<'_> {
         let known = self.topic.id;
         match self.control.metadata(&self.topic.name) {
             Ok(response) => {
-                let now = response.topics.first().filter(|topic| topic.error_code == 0);
+                let now = response
+                    .topics
+                    .first()
+                    .filter(|topic| topic.error_code == 0);
                 if now.is_some_and(|topic| *topic.topic_id.as_bytes() != known) {
                     let topic = self.topic.name.clone();
                     outcome.failure = Some(LoadError::TopicReplaced { topic });
@@ -174,7 +205,9 @@ impl Loader<'_> {
     }
 
     fn open_rejects(&self, job: &Job, resumed: bool) -> Result<Option<Rejects>, LoadError> {
-        let Some(path) = &self.options.rejects else { return Ok(None) };
+        let Some(path) = &self.options.rejects else {
+            return Ok(None);
+        };
         let files = job.input_files();
         let path: &Path = path;
         if resumed {

@@ -51,7 +51,10 @@ impl Observer {
 
     /// The rejects file, when all shards are done.
     pub(super) fn take_rejects(&self) -> Option<Rejects> {
-        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.rejects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
     }
 
     /// The bytes of the record itself: its range ends with its delimiter, unless the file ended first.
@@ -96,7 +99,11 @@ impl LoadObserver for Observer {
                 noted.map_err(|error| error.to_string())?;
             }
             None if count <= NAMED_MAX => {
-                tracing::warn!("refused: {at} (partition {}): {}", reject.partition, reject.reason);
+                tracing::warn!(
+                    "refused: {at} (partition {}): {}",
+                    reject.partition,
+                    reject.reason
+                );
             }
             None => {}
         }

@@ -29,9 +29,10 @@ const BATCH_BYTES_MIN: u64 = 16 << 10;
 pub(super) fn client(options: &LoadOptions, embedded: Option<SocketAddr>) -> ClientConfig {
     let producer = &options.producer;
     let bootstrap = match (&options.target, embedded) {
-        (Target::Bootstrap(servers), _) => {
-            servers.iter().map(|server| (server.host.clone(), server.port)).collect()
-        }
+        (Target::Bootstrap(servers), _) => servers
+            .iter()
+            .map(|server| (server.host.clone(), server.port))
+            .collect(),
         (Target::Embedded(_), address) => {
             let address = address.expect("the embedded broker is running");
             vec![(address.ip().to_string(), address.port())]
@@ -51,16 +52,30 @@ pub(super) fn client(options: &LoadOptions, embedded: Option<SocketAddr>) -> Cli
 /// What can be said about the topic before anything is begun.
 pub(super) fn check_topic(options: &LoadOptions, topic: &Topic) -> Result<(), LoadError> {
     if topic.may_write == Some(false) {
-        return Err(LoadError::NoRight { topic: topic.name.clone(), right: "WRITE" });
+        return Err(LoadError::NoRight {
+            topic: topic.name.clone(),
+            right: "WRITE",
+        });
     }
-    if let Some(policy) = topic.cleanup_policy.as_ref().filter(|p| p.contains("compact")) {
+    if let Some(policy) = topic
+        .cleanup_policy
+        .as_ref()
+        .filter(|p| p.contains("compact"))
+    {
         let (topic, policy) = (topic.name.clone(), policy.clone());
         return Err(LoadError::Compacted { topic, policy });
     }
     let partitions = topic.partitions();
-    if let Some(partition) = options.partition.filter(|&partition| partition >= partitions) {
+    if let Some(partition) = options
+        .partition
+        .filter(|&partition| partition >= partitions)
+    {
         let topic = topic.name.clone();
-        return Err(LoadError::NoSuchPartition { partition, topic, partitions });
+        return Err(LoadError::NoSuchPartition {
+            partition,
+            topic,
+            partitions,
+        });
     }
     Ok(())
 }
@@ -70,10 +85,16 @@ pub(super) fn freeze(options: &LoadOptions, topic: &Topic, base: u32) -> FrozenS
     let producer = &options.producer;
     let asked = producer.request_bytes_max.map_or(u64::MAX, u64::from);
     let record_bytes_max = topic.message_bytes_max.min(asked).min(i32::MAX as u64);
-    let batch_bytes_max = record_bytes_max.min(u64::from(BATCH_BYTES_MAX)).min(rate_bytes(options));
+    let batch_bytes_max = record_bytes_max
+        .min(u64::from(BATCH_BYTES_MAX))
+        .min(rate_bytes(options));
     let partitions = topic.partitions();
     let fixed_partition = options.partition.map_or(-1, u32::cast_signed);
-    let at_most = if options.partition.is_some() { 1 } else { partitions };
+    let at_most = if options.partition.is_some() {
+        1
+    } else {
+        partitions
+    };
     FrozenSettings {
         partitions,
         base: base % partitions,
@@ -131,7 +152,11 @@ pub(super) fn load_config(
     // A producer that is forgotten while batches of it wait would lose one without an error: then
     // one at a time.
     let is_soon_forgotten = topic.producer_expiration / 2 < producer.delivery_timeout;
-    let in_flight_max = if is_soon_forgotten { 1 } else { producer.in_flight_max as usize };
+    let in_flight_max = if is_soon_forgotten {
+        1
+    } else {
+        producer.in_flight_max as usize
+    };
     let shards = shard_count(settings);
     LoadConfig {
         input: Arc::new(job.input()),
@@ -153,7 +178,10 @@ pub(super) fn load_config(
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a rate need not be exact to the last record")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a rate need not be exact to the last record"
+)]
 fn share_rate(rate: options::Rate, shards: usize) -> Rate {
     match rate {
         options::Rate::Records(records) => Rate::Records(records as f64 / shards as f64),

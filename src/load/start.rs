@@ -35,7 +35,9 @@ pub(super) struct Started {
 }
 
 pub(super) fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -64,7 +66,11 @@ pub(super) fn new_job(
         topic_id: topic.id,
         direction: DIRECTION_LOAD,
         arguments: inputs.arguments.clone(),
-        inputs: inputs.files.iter().map(state::identity).collect::<Result<_, _>>()?,
+        inputs: inputs
+            .files
+            .iter()
+            .map(state::identity)
+            .collect::<Result<_, _>>()?,
         settings,
         lane_producers,
         previous_ends: Vec::new(),
@@ -72,21 +78,11 @@ pub(super) fn new_job(
         finished_ms: 0,
         exit_code: 0,
     };
-    let slots: Vec<PartitionSlot> = (0..settings.partitions)
-        .map(|partition| {
-            let lane = partition % settings.lanes;
-            let producer = header.lane_producers.get(lane as usize);
-            PartitionSlot {
-                producer_id: producer.map_or(-1, |producer| producer.id),
-                epoch: producer.map_or(-1, |producer| producer.epoch),
-                end_offset_at_start: ends[partition as usize],
-                ..PartitionSlot::default()
-            }
-        })
-        .collect();
-    let encoded = header
-        .encode()
-        .map_err(|why| LoadError::StateContent { path: path.clone(), why })?;
+    let slots = first_slots(&header, &ends);
+    let encoded = header.encode().map_err(|why| LoadError::StateContent {
+        path: path.clone(),
+        why,
+    })?;
     let fresh = Fresh {
         kind: KIND_JOB,
         header: encoded,
@@ -98,6 +94,21 @@ pub(super) fn new_job(
         why: "another process has just begun the same load".to_owned(),
     })?;
     Ok(Box::new(Job::begun(header, slots, store)))
+}
+
+/// Nothing sent: who will produce, and where the log ends before that.
+fn first_slots(header: &JobHeader, ends: &[i64]) -> Vec<PartitionSlot> {
+    let slot = |(partition, &end)| {
+        let lane: u32 = partition % header.settings.lanes;
+        let producer = header.lane_producers.get(lane as usize);
+        PartitionSlot {
+            producer_id: producer.map_or(-1, |producer| producer.id),
+            epoch: producer.map_or(-1, |producer| producer.epoch),
+            end_offset_at_start: end,
+            ..PartitionSlot::default()
+        }
+    };
+    (0..).zip(ends).map(slot).collect()
 }
 
 /// Decides where each partition goes on, and notes durably that something will be in flight.
@@ -112,7 +123,10 @@ pub(super) fn partitions(
     let decided = if resumed {
         resume(control, options, topic, config, job)?
     } else {
-        (0..).zip(&job.slots).map(|(partition, slot)| fresh(partition, *slot)).collect()
+        (0..)
+            .zip(&job.slots)
+            .map(|(partition, slot)| fresh(partition, *slot))
+            .collect()
     };
     let begun = job.slots.iter().fold(Begun::default(), |mut sum, slot| {
         sum.records += slot.records;
@@ -120,18 +134,37 @@ pub(super) fn partitions(
         sum.rejects += slot.rejects;
         sum
     });
-    let begun = Begun { bytes_total: config.input.bytes(), ..begun };
+    let begun = Begun {
+        bytes_total: config.input.bytes(),
+        ..begun
+    };
     let doubts = decided
         .iter()
-        .filter_map(|go_on| Some(Doubt { partition: go_on.partition, from_position: go_on.doubt? }))
+        .filter_map(|go_on| {
+            Some(Doubt {
+                partition: go_on.partition,
+                from_position: go_on.doubt?,
+            })
+        })
         .collect();
     let shards = deal_out(config, job, decided)?;
     job.store_mut().sync()?;
-    Ok(Started { shards, doubts, begun, resumed })
+    Ok(Started {
+        shards,
+        doubts,
+        begun,
+        resumed,
+    })
 }
 
 fn fresh(partition: u32, slot: PartitionSlot) -> GoOn {
-    GoOn { partition, slot, is_known: false, unconfirmed: None, doubt: None }
+    GoOn {
+        partition,
+        slot,
+        is_known: false,
+        unconfirmed: None,
+        doubt: None,
+    }
 }
 
 fn resume(
@@ -143,7 +176,11 @@ fn resume(
 ) -> Result<Vec<GoOn>, LoadError> {
     let partitions = (0..).zip(&job.slots).zip(&topic.leaders);
     let resumed = partitions
-        .map(|((partition, &slot), &leader)| Resumed { partition, slot, leader })
+        .map(|((partition, &slot), &leader)| Resumed {
+            partition,
+            slot,
+            leader,
+        })
         .collect();
     let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
     let decided = Resume {
@@ -156,7 +193,10 @@ fn resume(
         now_ms: now_ms(),
     }
     .decide(resumed)
-    .map_err(|error| LoadError::Resume { topic: topic.name.clone(), error })?;
+    .map_err(|error| LoadError::Resume {
+        topic: topic.name.clone(),
+        error,
+    })?;
     for go_on in &decided {
         job.slots[go_on.partition as usize] = go_on.slot;
         if let Some(position) = go_on.doubt {
@@ -178,7 +218,14 @@ fn deal_out(
     let lanes = job.header.settings.lanes as usize;
     let shard_count = plan::shard_count(&job.header.settings);
     let mut by_lane: Vec<Vec<PartitionStart>> = (0..lanes).map(|_| Vec::new()).collect();
-    for GoOn { partition, mut slot, is_known, unconfirmed, .. } in decided {
+    for GoOn {
+        partition,
+        mut slot,
+        is_known,
+        unconfirmed,
+        ..
+    } in decided
+    {
         let Some(mut writer) = job.store_mut().take_writer(partition) else {
             let path = job.store_mut().path().to_owned();
             let why = format!("it has no position of partition {partition}");
@@ -189,7 +236,11 @@ fn deal_out(
         if !config.rules.deal.has_chunks(partition) {
             continue;
         }
-        let lane = if config.rules.deal.fixed.is_some() { 0 } else { partition as usize % lanes };
+        let lane = if config.rules.deal.fixed.is_some() {
+            0
+        } else {
+            partition as usize % lanes
+        };
         let identity = resume::identity(&slot);
         by_lane[lane].push(PartitionStart {
             partition,

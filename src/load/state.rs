@@ -73,11 +73,19 @@ pub(super) fn open(
     check_identity(&path, &header, inputs, topic)?;
     check_settings(options, &header.settings)?;
     let store = Some(found.adopt()?);
-    Ok(Opened::Found(Box::new(Job { header, slots, is_new: false, store })))
+    Ok(Opened::Found(Box::new(Job {
+        header,
+        slots,
+        is_new: false,
+        store,
+    })))
 }
 
 fn unusable(path: &Path, why: String) -> LoadError {
-    LoadError::StateContent { path: path.to_owned(), why }
+    LoadError::StateContent {
+        path: path.to_owned(),
+        why,
+    }
 }
 
 /// `--state`, else `$XDG_STATE_HOME/ringmain`, else `~/.local/state/ringmain`.
@@ -85,7 +93,11 @@ fn directory(options: &LoadOptions) -> PathBuf {
     if let Some(directory) = &options.state_dir {
         return directory.clone();
     }
-    let of = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let of = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute())
+    };
     of("XDG_STATE_HOME")
         .or_else(|| of("HOME").map(|home| home.join(".local/state")))
         .unwrap_or_else(std::env::temp_dir)
@@ -96,25 +108,36 @@ fn directory(options: &LoadOptions) -> PathBuf {
 fn file_name(inputs: &Inputs, topic: &Topic) -> String {
     let mut key = Vec::new();
     let parts = [topic.cluster_id.as_str(), topic.name.as_str(), "load"];
-    for part in parts.into_iter().chain(inputs.arguments.iter().map(String::as_str)) {
+    for part in parts
+        .into_iter()
+        .chain(inputs.arguments.iter().map(String::as_str))
+    {
         key.extend_from_slice(&(part.len() as u64).to_le_bytes());
         key.extend_from_slice(part.as_bytes());
     }
     let name: String = topic.name.chars().take(60).collect();
-    format!("load-{name}-{:08x}{:08x}.state", crc32c(&key), murmur2(&key))
+    format!(
+        "load-{name}-{:08x}{:08x}.state",
+        crc32c(&key),
+        murmur2(&key)
+    )
 }
 
 fn read(found: &Found) -> Result<(JobHeader, Vec<PartitionSlot>), LoadError> {
     let bad = |why: String| unusable(found.path(), format!("{why}; --restart forgets it"));
     if found.kind() != KIND_JOB {
-        return Err(bad("it holds something else than a load's positions".to_owned()));
+        return Err(bad(
+            "it holds something else than a load's positions".to_owned()
+        ));
     }
     let header = JobHeader::decode(found.header()).map_err(bad)?;
     let slots = (0..found.positions())
         .map(|index| PartitionSlot::decode(found.payload(index)).map_err(bad))
         .collect::<Result<Vec<_>, _>>()?;
     if slots.len() != header.settings.partitions as usize {
-        return Err(bad("it has another number of positions than of partitions".to_owned()));
+        return Err(bad(
+            "it has another number of positions than of partitions".to_owned()
+        ));
     }
     Ok((header, slots))
 }
@@ -150,22 +173,52 @@ fn check_identity(
 
 /// What was frozen cannot be asked for differently.
 fn check_settings(options: &LoadOptions, frozen: &FrozenSettings) -> Result<(), LoadError> {
-    let codec = |code| Compression::from_code(code).unwrap_or(Compression::None).name();
-    let partition = |p: i32| if p < 0 { "by chunk".to_owned() } else { p.to_string() };
+    let codec = |code| {
+        Compression::from_code(code)
+            .unwrap_or(Compression::None)
+            .name()
+    };
+    let partition = |p: i32| {
+        if p < 0 {
+            "by chunk".to_owned()
+        } else {
+            p.to_string()
+        }
+    };
     let byte = |b: u8| format!("{:?}", char::from(b));
     let crlf = |strip: bool| if strip { "strip" } else { "keep" }.to_owned();
     let producer = &options.producer;
     let asked_partition = options.partition.map_or(-1, u32::cast_signed);
     let lanes = options.lanes.map_or(frozen.lanes, |lanes| {
-        let at_most = if options.partition.is_some() { 1 } else { frozen.partitions };
+        let at_most = if options.partition.is_some() {
+            1
+        } else {
+            frozen.partitions
+        };
         lanes.clamp(1, at_most)
     });
     let rows = [
-        ("--delimiter", byte(frozen.delimiter), byte(options.delimiter)),
+        (
+            "--delimiter",
+            byte(frozen.delimiter),
+            byte(options.delimiter),
+        ),
         ("--crlf", crlf(frozen.crlf_strip), crlf(options.crlf_strip)),
-        ("--partition", partition(frozen.fixed_partition), partition(asked_partition)),
-        ("enable.idempotence", frozen.idempotence.to_string(), producer.idempotence.to_string()),
-        ("acks", frozen.acks.to_string(), producer.acks.code().to_string()),
+        (
+            "--partition",
+            partition(frozen.fixed_partition),
+            partition(asked_partition),
+        ),
+        (
+            "enable.idempotence",
+            frozen.idempotence.to_string(),
+            producer.idempotence.to_string(),
+        ),
+        (
+            "acks",
+            frozen.acks.to_string(),
+            producer.acks.code().to_string(),
+        ),
         (
             "--compression",
             codec(frozen.compression).to_owned(),
@@ -188,25 +241,38 @@ fn check_settings(options: &LoadOptions, frozen: &FrozenSettings) -> Result<(), 
 impl Job {
     /// A job that begins now, its state on disk.
     pub(super) fn begun(header: JobHeader, slots: Vec<PartitionSlot>, store: Store) -> Self {
-        Self { header, slots, is_new: true, store: Some(store) }
+        Self {
+            header,
+            slots,
+            is_new: true,
+            store: Some(store),
+        }
     }
 
     pub(super) fn store_mut(&mut self) -> &mut Store {
-        self.store.as_mut().expect("it is taken once, when the shards begin")
+        self.store
+            .as_mut()
+            .expect("it is taken once, when the shards begin")
     }
 
     pub(super) fn take_store(&mut self) -> Store {
-        self.store.take().expect("it is taken once, when the shards begin")
+        self.store
+            .take()
+            .expect("it is taken once, when the shards begin")
     }
 
     /// The input as it is loaded: each file as long as it was when the job began.
     pub(super) fn input(&self) -> Input {
-        let files = self.header.inputs.iter().map(|known| engine::input::InputFile {
-            path: PathBuf::from(&known.path),
-            device: known.device,
-            inode: known.inode,
-            size: known.size,
-        });
+        let files = self
+            .header
+            .inputs
+            .iter()
+            .map(|known| engine::input::InputFile {
+                path: PathBuf::from(&known.path),
+                device: known.device,
+                inode: known.inode,
+                size: known.size,
+            });
         Input::new(files.collect())
     }
 
@@ -223,11 +289,15 @@ impl Job {
 
     /// Whether the position of its partition has passed the record at `offset` of a file.
     pub(super) fn covers(&self, input: &Input, file: usize, offset: u64) -> bool {
-        let Some(start) = input.start_of(file) else { return false };
+        let Some(start) = input.start_of(file) else {
+            return false;
+        };
         let position = start + offset;
         let deal: Deal = plan::cut_rules(&self.header.settings).deal;
         let partition = deal.partition(position / deal.chunk_bytes);
-        self.slots.get(partition as usize).is_some_and(|slot| slot.position > position)
+        self.slots
+            .get(partition as usize)
+            .is_some_and(|slot| slot.position > position)
     }
 
     /// Compares the input with what it was. One that has grown is taken in as soon as its old end is
@@ -235,12 +305,20 @@ impl Job {
     pub(super) fn growth(&mut self, inputs: &Inputs) -> Result<Growth, LoadError> {
         let is_finished = self.header.finished_ms > 0;
         let Some(old_bytes) = self.grown_from(inputs)? else {
-            return Ok(if is_finished { Growth::Finished } else { Growth::Go });
+            return Ok(if is_finished {
+                Growth::Finished
+            } else {
+                Growth::Go
+            });
         };
         if !is_finished {
             return Ok(Growth::OldEndFirst);
         }
-        self.header.inputs = inputs.files.iter().map(identity).collect::<Result<_, _>>()?;
+        self.header.inputs = inputs
+            .files
+            .iter()
+            .map(identity)
+            .collect::<Result<_, _>>()?;
         self.header.previous_ends.push(old_bytes);
         self.header.finished_ms = 0;
         let header = self.encode_header()?;
@@ -250,8 +328,13 @@ impl Job {
     }
 
     pub(super) fn encode_header(&self) -> Result<Vec<u8>, LoadError> {
-        let path = self.store.as_ref().map_or_else(PathBuf::new, |store| store.path().to_owned());
-        self.header.encode().map_err(|why| LoadError::StateContent { path, why })
+        let path = self
+            .store
+            .as_ref()
+            .map_or_else(PathBuf::new, |store| store.path().to_owned());
+        self.header
+            .encode()
+            .map_err(|why| LoadError::StateContent { path, why })
     }
 
     /// The bytes of the old input, if it has grown; an error where it has changed otherwise.
@@ -267,9 +350,10 @@ impl Job {
             check_file(was, now, is_last, self.header.settings.delimiter)?;
         }
         let has_grown = inputs.files.len() > known.len()
-            || known.last().zip(inputs.files.get(known.len() - 1)).is_some_and(
-                |(was, now)| now.size > was.size,
-            );
+            || known
+                .last()
+                .zip(inputs.files.get(known.len() - 1))
+                .is_some_and(|(was, now)| now.size > was.size);
         Ok(has_grown.then_some(old_bytes))
     }
 }
@@ -277,7 +361,10 @@ impl Job {
 /// What is recorded of an input.
 pub(super) fn identity(file: &InputFile) -> Result<InputIdentity, LoadError> {
     let path = file.path.to_str().ok_or_else(|| {
-        changed(&file.path.display().to_string(), "has a name that is not UTF-8")
+        changed(
+            &file.path.display().to_string(),
+            "has a name that is not UTF-8",
+        )
     })?;
     Ok(InputIdentity {
         path: path.to_owned(),
@@ -328,10 +415,14 @@ fn check_file(
     }
     let mut last = [delimiter];
     if was.size > 0 {
-        file.read_exact_at(&mut last, was.size - 1).map_err(failed)?;
+        file.read_exact_at(&mut last, was.size - 1)
+            .map_err(failed)?;
     }
     if last[0] != delimiter {
-        return Err(changed(path, "has grown in the middle of a record that was loaded"));
+        return Err(changed(
+            path,
+            "has grown in the middle of a record that was loaded",
+        ));
     }
     Ok(())
 }

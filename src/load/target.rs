@@ -71,7 +71,11 @@ pub(super) fn find(control: &mut Control, options: &LoadOptions) -> Result<Topic
             Some(what) if control.now() >= deadline => {
                 let topic = options.topic.clone();
                 let waited = options.producer.block_max;
-                return Err(LoadError::TopicUnavailable { topic, what, waited });
+                return Err(LoadError::TopicUnavailable {
+                    topic,
+                    what,
+                    waited,
+                });
             }
             Some(_) => control.pause(PAUSE)?,
         }
@@ -95,12 +99,17 @@ pub(super) fn look(
             if would_create {
                 return Ok(None);
             }
-            Err(LoadError::TopicMissing { topic: options.topic.clone() })
+            Err(LoadError::TopicMissing {
+                topic: options.topic.clone(),
+            })
         }
         Some(what) if !error.is_none() && !error.is_retriable() => {
             Err(denied(options, error, what))
         }
-        Some(what) => Err(LoadError::TopicRefused { topic: options.topic.clone(), what }),
+        Some(what) => Err(LoadError::TopicRefused {
+            topic: options.topic.clone(),
+            what,
+        }),
     }
 }
 
@@ -113,14 +122,23 @@ fn missing(topic: &MetadataResponseTopic) -> Option<String> {
     if topic.partitions.is_empty() {
         return Some("it has no partitions yet".to_owned());
     }
-    let leaderless = topic.partitions.iter().find(|partition| partition.leader_id.0 < 0)?;
-    Some(format!("partition {} has no leader", leaderless.partition_index))
+    let leaderless = topic
+        .partitions
+        .iter()
+        .find(|partition| partition.leader_id.0 < 0)?;
+    Some(format!(
+        "partition {} has no leader",
+        leaderless.partition_index
+    ))
 }
 
 fn denied(options: &LoadOptions, error: ErrorCode, what: String) -> LoadError {
     let topic = options.topic.clone();
     if error == ErrorCode::TOPIC_AUTHORIZATION_FAILED {
-        LoadError::NoRight { topic, right: "DESCRIBE" }
+        LoadError::NoRight {
+            topic,
+            right: "DESCRIBE",
+        }
     } else {
         LoadError::TopicRefused { topic, what }
     }
@@ -130,8 +148,15 @@ fn create(control: &mut Control, options: &LoadOptions) -> Result<(), LoadError>
     let is_embedded = matches!(options.target, Target::Embedded(_));
     let wanted = match options.create_topic {
         Some(wanted) => wanted,
-        None if is_embedded => CreateTopic { partitions: None, replication: None },
-        None => return Err(LoadError::TopicMissing { topic: options.topic.clone() }),
+        None if is_embedded => CreateTopic {
+            partitions: None,
+            replication: None,
+        },
+        None => {
+            return Err(LoadError::TopicMissing {
+                topic: options.topic.clone(),
+            });
+        }
     };
     let partitions = wanted.partitions.map_or(-1, u32::cast_signed);
     let replication = wanted.replication.map_or(-1, u16::cast_signed);
@@ -148,7 +173,10 @@ fn create(control: &mut Control, options: &LoadOptions) -> Result<(), LoadError>
         let response = control.call(To::Any, &request)?;
         let Some(created) = response.topics.first() else {
             let what = "the answer names no topic".to_owned();
-            return Err(LoadError::NotCreated { topic: options.topic.clone(), what });
+            return Err(LoadError::NotCreated {
+                topic: options.topic.clone(),
+                what,
+            });
         };
         let error = ErrorCode(created.error_code);
         if error.is_none() || error == ErrorCode::TOPIC_ALREADY_EXISTS {
@@ -156,12 +184,15 @@ fn create(control: &mut Control, options: &LoadOptions) -> Result<(), LoadError>
             return Ok(());
         }
         if !error.is_retriable() || control.now() >= deadline {
-            let said = created.error_message.as_ref().map_or_else(
-                || error.meaning().to_owned(),
-                |message| message.to_string(),
-            );
+            let said = created
+                .error_message
+                .as_ref()
+                .map_or_else(|| error.meaning().to_owned(), |message| message.to_string());
             let what = format!("{error}: {said}");
-            return Err(LoadError::NotCreated { topic: options.topic.clone(), what });
+            return Err(LoadError::NotCreated {
+                topic: options.topic.clone(),
+                what,
+            });
         }
         control.pause(PAUSE)?;
     }
@@ -180,14 +211,25 @@ fn describe(
         .collect();
     leaders.sort_unstable();
     let configs = configs(control, &options.topic, leaders[0].1)?;
-    let value = |key: &str| configs.iter().find(|(name, _)| name == key).map(|(_, v)| v.clone());
+    let value = |key: &str| {
+        configs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, v)| v.clone())
+    };
     let number = |key: &str| value(key).and_then(|value| value.parse::<u64>().ok());
     let allowed = AuthorizedOperations(topic.topic_authorized_operations);
     Ok(Topic {
-        cluster_id: metadata.cluster_id.as_ref().map_or_else(String::new, |id| id.to_string()),
+        cluster_id: metadata
+            .cluster_id
+            .as_ref()
+            .map_or_else(String::new, |id| id.to_string()),
         name: options.topic.clone(),
         id: *topic.topic_id.as_bytes(),
-        leaders: leaders.into_iter().map(|(_, leader, epoch)| (leader, epoch)).collect(),
+        leaders: leaders
+            .into_iter()
+            .map(|(_, leader, epoch)| (leader, epoch))
+            .collect(),
         message_bytes_max: number("max.message.bytes").unwrap_or(MESSAGE_BYTES_MAX_DEFAULT),
         cleanup_policy: value("cleanup.policy"),
         producer_expiration: number("producer.id.expiration.ms")
@@ -208,7 +250,10 @@ fn configs(
     broker: i32,
 ) -> Result<Vec<(String, String)>, LoadError> {
     let resource = |kind, name: String, keys: &[&'static str]| {
-        let keys = keys.iter().map(|key| StrBytes::from_static_str(key)).collect();
+        let keys = keys
+            .iter()
+            .map(|key| StrBytes::from_static_str(key))
+            .collect();
         DescribeConfigsResource::default()
             .with_resource_type(kind)
             .with_resource_name(StrBytes::from_string(name))
@@ -217,7 +262,11 @@ fn configs(
     let topic_keys = ["max.message.bytes", "cleanup.policy"];
     let resources = vec![
         resource(RESOURCE_TOPIC, topic.to_owned(), &topic_keys),
-        resource(RESOURCE_BROKER, broker.to_string(), &["producer.id.expiration.ms"]),
+        resource(
+            RESOURCE_BROKER,
+            broker.to_string(),
+            &["producer.id.expiration.ms"],
+        ),
     ];
     // A broker answers for its own configuration only.
     let request = DescribeConfigsRequest::default().with_resources(resources);
@@ -226,7 +275,10 @@ fn configs(
     for result in &response.results {
         let error = ErrorCode(result.error_code);
         if !error.is_none() {
-            tracing::debug!("configuration of {}: {error}", result.resource_name.as_str());
+            tracing::debug!(
+                "configuration of {}: {error}",
+                result.resource_name.as_str()
+            );
         }
         let known = result.configs.iter().filter_map(|config| {
             let value = config.value.as_ref()?;
@@ -255,7 +307,10 @@ pub(super) fn init_producer_id(
             return Ok((response.producer_id.0, response.producer_epoch));
         }
         if error == ErrorCode::CLUSTER_AUTHORIZATION_FAILED {
-            return Err(LoadError::NoRight { topic: options.topic.clone(), right: "WRITE" });
+            return Err(LoadError::NoRight {
+                topic: options.topic.clone(),
+                right: "WRITE",
+            });
         }
         if !error.is_retriable() || control.now() >= deadline {
             return Err(LoadError::NoProducerId { error });
@@ -285,7 +340,10 @@ pub(super) fn end_offsets(
         }
         if !last_error.is_retriable() || control.now() >= deadline {
             let what = format!("end offsets: {last_error}: {}", last_error.meaning());
-            return Err(LoadError::TopicRefused { topic: topic.name.clone(), what });
+            return Err(LoadError::TopicRefused {
+                topic: topic.name.clone(),
+                what,
+            });
         }
         control.pause(PAUSE)?;
     }
@@ -314,13 +372,18 @@ fn ask_ends(
         return Ok(());
     }
     let name = TopicName(StrBytes::from_string(topic.name.clone()));
-    let listed = ListOffsetsTopic::default().with_name(name).with_partitions(asked);
-    let request =
-        ListOffsetsRequest::default().with_replica_id(BrokerId(-1)).with_topics(vec![listed]);
+    let listed = ListOffsetsTopic::default()
+        .with_name(name)
+        .with_partitions(asked);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(vec![listed]);
     let response = control.call(To::Broker(leader), &request)?;
     for answer in response.topics.iter().flat_map(|topic| &topic.partitions) {
         let error = ErrorCode(answer.error_code);
-        let end = usize::try_from(answer.partition_index).ok().and_then(|i| ends.get_mut(i));
+        let end = usize::try_from(answer.partition_index)
+            .ok()
+            .and_then(|i| ends.get_mut(i));
         match end {
             Some(end) if error.is_none() => *end = Some(answer.offset),
             _ => *last_error = error,

@@ -59,7 +59,12 @@ impl Cursor {
     pub(crate) fn new(rules: &CutRules, partition: u32, position: u64) -> Self {
         let chunk = rules.deal.first_chunk(partition, position);
         let start = rules.deal.range(chunk).start;
-        Self { partition, chunk, position: position.max(start), is_aligned: false }
+        Self {
+            partition,
+            chunk,
+            position: position.max(start),
+            is_aligned: false,
+        }
     }
 
     pub(crate) fn chunk_end(&self, rules: &CutRules) -> u64 {
@@ -90,7 +95,11 @@ impl Cursor {
 
     /// Goes behind a record that ends at `position`.
     pub(crate) fn skip_to(&mut self, rules: &CutRules, position: u64) {
-        *self = Self { position, is_aligned: true, ..*self };
+        *self = Self {
+            position,
+            is_aligned: true,
+            ..*self
+        };
         while self.position >= self.chunk_end(rules) {
             self.next_chunk(rules);
         }
@@ -107,9 +116,7 @@ pub(crate) enum Cut {
     /// `records_max` is reached.
     Count,
     /// The window must be read on, up to the position named, from the cursor.
-    More {
-        end: u64,
-    },
+    More { end: u64 },
     /// The record at the cursor is long. If the batch holds records it must be sent before.
     Long,
 }
@@ -128,7 +135,13 @@ pub(crate) struct OpenBatch<'a> {
 
 impl<'a> OpenBatch<'a> {
     pub(crate) fn new(output: &'a mut [u8], position: u64) -> Self {
-        Self { output, written: 0, records: 0, records_max: u32::MAX, range: position..position }
+        Self {
+            output,
+            written: 0,
+            records: 0,
+            records_max: u32::MAX,
+            range: position..position,
+        }
     }
 }
 
@@ -204,7 +217,9 @@ pub(crate) fn frame_until(
             Stop::Unfinished if slice_end < readable && framed.consumed > 0 => {}
             Stop::Unfinished if left > long_bytes => return Cut::Long,
             Stop::Unfinished => {
-                return Cut::More { end: file_end.min(batch.range.end + long_bytes + 1) };
+                return Cut::More {
+                    end: file_end.min(batch.range.end + long_bytes + 1),
+                };
             }
         }
     }

@@ -84,7 +84,11 @@ impl Partition {
         let before = acknowledged.len();
         let mut has_changed = false;
         loop {
-            let pending = self.producer.batches().next().map(|batch| batch.body.range.start);
+            let pending = self
+                .producer
+                .batches()
+                .next()
+                .map(|batch| batch.body.range.start);
             if let Some(refused) = self.refused.front()
                 && pending.is_none_or(|start| start >= refused.end)
             {
@@ -94,7 +98,9 @@ impl Partition {
                 has_changed = true;
                 continue;
             }
-            let Some(batch) = self.producer.take_delivered() else { break };
+            let Some(batch) = self.producer.take_delivered() else {
+                break;
+            };
             self.acknowledge(&batch);
             acknowledged.push(batch);
         }

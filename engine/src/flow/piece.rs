@@ -44,7 +44,14 @@ pub(crate) struct LongValue {
 
 impl Piece {
     pub(crate) fn lines(range: Range<u64>, timestamp: i64) -> Self {
-        Self { range, long: None, timestamp, crc: None, tail: Tail::default(), sent_bytes: 0 }
+        Self {
+            range,
+            long: None,
+            timestamp,
+            crc: None,
+            tail: Tail::default(),
+            sent_bytes: 0,
+        }
     }
 
     /// The last bytes of the range, as far as a tail goes.

@@ -100,7 +100,9 @@ pub enum ResumeError {
         offset: i64,
     },
     /// The broker has more records of ours than the input holds.
-    #[error("partition {partition}: the broker has {records} more records of ours than the input holds")]
+    #[error(
+        "partition {partition}: the broker has {records} more records of ours than the input holds"
+    )]
     Beyond {
         /// The partition.
         partition: u32,
@@ -188,7 +190,11 @@ impl Resume<'_, '_> {
         let (position, bytes) = (slot.tail_position, slot.tail_bytes);
         if bytes > 0 && self.survey.crc(position, bytes)? != slot.tail_crc {
             let position = position + u64::from(bytes);
-            return Err(ResumeError::Changed { partition: resumed.partition, position, bytes });
+            return Err(ResumeError::Changed {
+                partition: resumed.partition,
+                position,
+                bytes,
+            });
         }
         Ok(())
     }
@@ -199,8 +205,14 @@ impl Resume<'_, '_> {
         partitions: &[Resumed],
     ) -> Result<HashMap<u32, Memory>, ResumeError> {
         let mut by_leader: HashMap<i32, Vec<Resumed>> = HashMap::new();
-        for resumed in partitions.iter().filter(|resumed| resumed.slot.producer_id >= 0) {
-            by_leader.entry(resumed.leader.0).or_default().push(*resumed);
+        for resumed in partitions
+            .iter()
+            .filter(|resumed| resumed.slot.producer_id >= 0)
+        {
+            by_leader
+                .entry(resumed.leader.0)
+                .or_default()
+                .push(*resumed);
         }
         let deadline = self.control.now() + self.timeout;
         let mut memories = HashMap::new();
@@ -220,9 +232,14 @@ impl Resume<'_, '_> {
         memories: &mut HashMap<u32, Memory>,
         deadline: Instant,
     ) -> Result<(), ResumeError> {
-        let indexes = left.iter().map(|resumed| resumed.partition.cast_signed()).collect();
+        let indexes = left
+            .iter()
+            .map(|resumed| resumed.partition.cast_signed())
+            .collect();
         let name = TopicName(StrBytes::from_string(self.topic.to_owned()));
-        let topic = TopicRequest::default().with_name(name).with_partition_indexes(indexes);
+        let topic = TopicRequest::default()
+            .with_name(name)
+            .with_partition_indexes(indexes);
         let request = DescribeProducersRequest::default().with_topics(vec![topic]);
         let response = self.control.call(To::Broker(leader), &request)?;
         let mut retry = ErrorCode::NONE;
@@ -243,7 +260,12 @@ impl Resume<'_, '_> {
             if self.control.now() >= deadline || !retry.is_retriable() {
                 let error = crate::net::LinkError::System(format!("{retry}: {}", retry.meaning()));
                 let api = kafka_protocol::messages::ApiKey::DescribeProducers;
-                return Err(ControlError::Lost { api, to: format!("broker {leader}"), error }.into());
+                return Err(ControlError::Lost {
+                    api,
+                    to: format!("broker {leader}"),
+                    error,
+                }
+                .into());
             }
             self.control.pause(Duration::from_millis(200))?;
         }
@@ -256,7 +278,9 @@ impl Resume<'_, '_> {
         resumed: Resumed,
         memory: Option<Memory>,
     ) -> Result<Option<GoOn>, ResumeError> {
-        let Resumed { partition, slot, .. } = resumed;
+        let Resumed {
+            partition, slot, ..
+        } = resumed;
         let go_on = |is_known, unconfirmed| GoOn {
             partition,
             slot,
@@ -267,7 +291,10 @@ impl Resume<'_, '_> {
         let Some(memory) = memory else {
             // Without idempotence what was in flight is sent again.
             let doubt = (!slot.clean).then_some(slot.position);
-            return Ok(Some(GoOn { doubt, ..go_on(false, None) }));
+            return Ok(Some(GoOn {
+                doubt,
+                ..go_on(false, None)
+            }));
         };
         let (epoch, last) = match memory {
             Memory::Knows { epoch, last } => (epoch, last),
@@ -280,7 +307,12 @@ impl Resume<'_, '_> {
         let ours = i32::from(slot.epoch);
         if epoch > ours {
             let producer_id = slot.producer_id;
-            return Err(ResumeError::Fenced { partition, producer_id, ours: slot.epoch, broker: epoch });
+            return Err(ResumeError::Fenced {
+                partition,
+                producer_id,
+                ours: slot.epoch,
+                broker: epoch,
+            });
         }
         if epoch < ours {
             return Ok(Some(go_on(false, None)));
@@ -299,10 +331,15 @@ impl Resume<'_, '_> {
                 position: slot.position,
             });
         }
-        let batches = self.survey.batches(partition, slot.position, u64::from(ahead))?;
+        let batches = self
+            .survey
+            .batches(partition, slot.position, u64::from(ahead))?;
         let records: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
         if records < u64::from(ahead) {
-            return Err(ResumeError::Beyond { partition, records: u64::from(ahead) - records });
+            return Err(ResumeError::Beyond {
+                partition,
+                records: u64::from(ahead) - records,
+            });
         }
         if records > u64::from(ahead) {
             return Ok(None); // A half of a batch: the log's headers decide.
@@ -314,7 +351,9 @@ impl Resume<'_, '_> {
 
     /// We may not look: what may have been in flight goes again, one by one.
     fn send_again(&mut self, resumed: Resumed) -> Result<GoOn, ResumeError> {
-        let Resumed { partition, slot, .. } = resumed;
+        let Resumed {
+            partition, slot, ..
+        } = resumed;
         let mut batches: Vec<SurveyedBatch> = Vec::new();
         let mut position = slot.position;
         while batches.len() < IN_FLIGHT_MAX {
@@ -328,8 +367,17 @@ impl Resume<'_, '_> {
         let now = Duration::from_millis(self.now_ms.max(0).cast_unsigned());
         let is_old = now.saturating_sub(newest) >= self.expiration;
         let doubt = is_old.then_some(slot.position);
-        let unconfirmed = Some(Unconfirmed { batches, state: None });
-        Ok(GoOn { partition, slot, is_known: false, unconfirmed, doubt })
+        let unconfirmed = Some(Unconfirmed {
+            batches,
+            state: None,
+        });
+        Ok(GoOn {
+            partition,
+            slot,
+            is_known: false,
+            unconfirmed,
+            doubt,
+        })
     }
 
     /// Reads the log's tail of each, and goes on behind what is there.
@@ -348,8 +396,7 @@ impl Resume<'_, '_> {
             from: tail_begin(&resumed.slot),
             producer_id: resumed.slot.producer_id,
         });
-        let tails =
-            read_tails(self.control, self.topic, self.topic_id, requests.collect())?;
+        let tails = read_tails(self.control, self.topic, self.topic_id, requests.collect())?;
         for (resumed, memory) in to_scan {
             let tail = &tails[&resumed.partition];
             if tail.is_denied {
@@ -374,7 +421,11 @@ impl Resume<'_, '_> {
     }
 
     fn go_behind(&mut self, resumed: Resumed, ours: &[OurBatch]) -> Result<GoOn, ResumeError> {
-        let Resumed { partition, mut slot, .. } = resumed;
+        let Resumed {
+            partition,
+            mut slot,
+            ..
+        } = resumed;
         let mut next = next_sequence(&slot);
         let mut records = 0;
         for batch in ours.iter().filter(|batch| batch.epoch == slot.epoch) {
@@ -404,7 +455,13 @@ impl Resume<'_, '_> {
             (slot.tail_crc, slot.tail_bytes, slot.tail_position) =
                 (tail.crc, tail.bytes, tail.position);
         }
-        Ok(GoOn { partition, slot, is_known: false, unconfirmed: None, doubt: None })
+        Ok(GoOn {
+            partition,
+            slot,
+            is_known: false,
+            unconfirmed: None,
+            doubt: None,
+        })
     }
 }
 
@@ -414,12 +471,21 @@ fn next_sequence(slot: &PartitionSlot) -> Sequence {
 
 /// Behind what was acknowledged, or where the log ended when the job began.
 fn tail_begin(slot: &PartitionSlot) -> i64 {
-    if slot.last_offset >= 0 { slot.last_offset + 1 } else { slot.end_offset_at_start.max(0) }
+    if slot.last_offset >= 0 {
+        slot.last_offset + 1
+    } else {
+        slot.end_offset_at_start.max(0)
+    }
 }
 
 fn gap(resumed: &Resumed, expected: Sequence, found: Sequence) -> ResumeError {
     let offset = resumed.slot.last_offset;
-    ResumeError::Gap { partition: resumed.partition, expected, found, offset }
+    ResumeError::Gap {
+        partition: resumed.partition,
+        expected,
+        found,
+        offset,
+    }
 }
 
 /// What a leader says of our id; an error where it should be asked again.
@@ -433,14 +499,18 @@ fn memory(described: &PartitionResponse, producer_id: i64) -> Result<Memory, Err
         .active_producers
         .iter()
         .find(|producer| producer.producer_id == ProducerId(producer_id));
-    Ok(match ours.map(|ours| (ours.producer_epoch, Sequence::new(ours.last_sequence))) {
-        Some((epoch, Some(last))) => Memory::Knows { epoch, last },
-        _ => Memory::Forgot,
-    })
+    Ok(
+        match ours.map(|ours| (ours.producer_epoch, Sequence::new(ours.last_sequence))) {
+            Some((epoch, Some(last))) => Memory::Knows { epoch, last },
+            _ => Memory::Forgot,
+        },
+    )
 }
 
 /// Who produces, by a slot.
 pub fn identity(slot: &PartitionSlot) -> Option<Identity> {
-    (slot.producer_id >= 0)
-        .then_some(Identity { producer_id: slot.producer_id, epoch: slot.epoch })
+    (slot.producer_id >= 0).then_some(Identity {
+        producer_id: slot.producer_id,
+        epoch: slot.epoch,
+    })
 }

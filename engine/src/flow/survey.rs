@@ -156,7 +156,14 @@ impl<'a> Survey<'a> {
             let mut batch = OpenBatch::new(&mut self.output, cursor.position);
             (batch.written, batch.records, batch.range) = (written, records, range);
             batch.records_max = records_max;
-            let stop = cut(&self.rules, &self.framer, self.input, window, cursor, &mut batch);
+            let stop = cut(
+                &self.rules,
+                &self.framer,
+                self.input,
+                window,
+                cursor,
+                &mut batch,
+            );
             (written, records, range) = (batch.written, batch.records, batch.range);
             if let Cut::More { end } = stop {
                 window.advance(cursor.position, end);
@@ -167,7 +174,12 @@ impl<'a> Survey<'a> {
             }
             let piece = Piece::lines(range.clone(), 0);
             let tail = self.tail(&piece)?;
-            let batch = SurveyedBatch { range, count: records, is_long: false, tail };
+            let batch = SurveyedBatch {
+                range,
+                count: records,
+                is_long: false,
+                tail,
+            };
             return Ok((Some(batch), stop));
         }
     }
@@ -175,7 +187,11 @@ impl<'a> Survey<'a> {
     fn tail(&mut self, piece: &Piece) -> Result<Tail, SurveyError> {
         let range = piece.tail_range();
         let bytes = u32::try_from(range.end - range.start).expect("a tail is short");
-        Ok(Tail { crc: self.crc(range.start, bytes)?, bytes, position: range.start })
+        Ok(Tail {
+            crc: self.crc(range.start, bytes)?,
+            bytes,
+            position: range.start,
+        })
     }
 
     /// A long record at the cursor: its end, and whether it was sent or refused.
@@ -189,7 +205,10 @@ impl<'a> Survey<'a> {
             let step = usize::try_from(step).expect("a buffer's size");
             let mut output = std::mem::replace(&mut self.output, Buffer::new(0));
             let read = self.read_at(position, &mut output[..step]);
-            end = self.framer.find(&output[..step]).map(|index| position + index as u64);
+            end = self
+                .framer
+                .find(&output[..step])
+                .map(|index| position + index as u64);
             self.output = output;
             read?;
             position += step as u64;
@@ -209,7 +228,12 @@ impl<'a> Survey<'a> {
             return Ok(None);
         }
         let tail = self.tail(&Piece::lines(range.clone(), 0))?;
-        Ok(Some(SurveyedBatch { range, count: 1, is_long: true, tail }))
+        Ok(Some(SurveyedBatch {
+            range,
+            count: 1,
+            is_long: true,
+            tail,
+        }))
     }
 
     fn fill(&mut self, window: &mut Window) -> Result<(), SurveyError> {
@@ -227,19 +251,24 @@ impl<'a> Survey<'a> {
             Ok(bytes) => bytes,
             Err(source) => {
                 // The buffer goes back into its window before the error goes out.
-                let _ = window.handle_read(self.input, buffer, 0);
+                window.put_back(buffer);
                 return Err(SurveyError::Read { path, source });
             }
         };
         window
             .handle_read(self.input, buffer, bytes)
-            .map_err(|truncated| SurveyError::Truncated { path, offset: truncated.file_offset })
+            .map_err(|truncated| SurveyError::Truncated {
+                path,
+                offset: truncated.file_offset,
+            })
     }
 
     fn read_at(&mut self, mut position: u64, mut into: &mut [u8]) -> Result<(), SurveyError> {
         while !into.is_empty() {
             let end = position + into.len() as u64;
-            let Some(segment) = self.input.segment(position, end) else { break };
+            let Some(segment) = self.input.segment(position, end) else {
+                break;
+            };
             let path = self.input.files()[segment.file].path.clone();
             let length = usize::try_from(segment.bytes).expect("no longer than the slice");
             let (now, rest) = into.split_at_mut(length);
@@ -255,8 +284,10 @@ impl<'a> Survey<'a> {
     fn file(&mut self, file: usize) -> Result<&File, SurveyError> {
         if !self.open.contains_key(&file) {
             let path = &self.input.files()[file].path;
-            let opened = File::open(path)
-                .map_err(|source| SurveyError::Read { path: path.clone(), source })?;
+            let opened = File::open(path).map_err(|source| SurveyError::Read {
+                path: path.clone(),
+                source,
+            })?;
             if self.open.len() > 16 {
                 self.open.clear();
             }

@@ -99,9 +99,20 @@ pub(crate) fn read_tails(
 ) -> Result<HashMap<u32, Tail>, TailError> {
     let mut by_leader: HashMap<i32, Vec<Reading>> = HashMap::new();
     for request in requests {
-        let tail = Tail { began_at: request.from, ..Tail::default() };
-        let reading = Reading { offset: request.from, tail, is_done: false, request };
-        by_leader.entry(reading.request.leader).or_default().push(reading);
+        let tail = Tail {
+            began_at: request.from,
+            ..Tail::default()
+        };
+        let reading = Reading {
+            offset: request.from,
+            tail,
+            is_done: false,
+            request,
+        };
+        by_leader
+            .entry(reading.request.leader)
+            .or_default()
+            .push(reading);
     }
     let mut tails = HashMap::new();
     for (leader, mut readings) in by_leader {
@@ -166,25 +177,33 @@ fn fetch(
     let version = control.version(To::Broker(leader), ApiKey::Fetch)?;
     let client_id = control.client_id().to_owned();
     let now = control.now();
-    let topics = [FetchTopic { name: topic, id: topic_id, partitions: &partitions }];
-    let answer = control.exchange(To::Broker(leader), ApiKey::Fetch, |connection, token, out| {
-        let correlation_id = connection.reserve(ApiKey::Fetch, token, now)?;
-        let request = FetchRequest {
-            version,
-            correlation_id,
-            client_id: &client_id,
-            wait_ms_max: WAIT_MS,
-            bytes_min: 1,
-            bytes_max: ANSWER_BYTES,
-            isolation: IsolationLevel::ReadUncommitted,
-            session: FetchSession::NONE,
-            topics: &topics,
-            forgotten: &[],
-            rack: "",
-        };
-        request.write(out);
-        Ok(())
-    })?;
+    let topics = [FetchTopic {
+        name: topic,
+        id: topic_id,
+        partitions: &partitions,
+    }];
+    let answer = control.exchange(
+        To::Broker(leader),
+        ApiKey::Fetch,
+        |connection, token, out| {
+            let correlation_id = connection.reserve(ApiKey::Fetch, token, now)?;
+            let request = FetchRequest {
+                version,
+                correlation_id,
+                client_id: &client_id,
+                wait_ms_max: WAIT_MS,
+                bytes_min: 1,
+                bytes_max: ANSWER_BYTES,
+                isolation: IsolationLevel::ReadUncommitted,
+                session: FetchSession::NONE,
+                topics: &topics,
+                forgotten: &[],
+                rack: "",
+            };
+            request.write(out);
+            Ok(())
+        },
+    )?;
     Ok(answer)
 }
 

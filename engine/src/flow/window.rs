@@ -44,8 +44,17 @@ impl Window {
     /// A window over `range`, which must fit into the buffer.
     pub(crate) fn new(buffer: Buffer, range: Range<u64>) -> Self {
         let capacity = buffer.len() as u64;
-        assert!(range.end - range.start <= capacity, "a window fits into its buffer");
-        Self { begin: range.start, filled: range.start, end: range.end, buffer: Some(buffer), capacity }
+        assert!(
+            range.end - range.start <= capacity,
+            "a window fits into its buffer"
+        );
+        Self {
+            begin: range.start,
+            filled: range.start,
+            end: range.end,
+            buffer: Some(buffer),
+            capacity,
+        }
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -62,11 +71,23 @@ impl Window {
 
     /// The next read and the buffer for it; `None` when the window is complete.
     pub(crate) fn take_read(&mut self, input: &Input) -> Option<(WantedRead, Buffer)> {
-        let Segment { file, file_offset, bytes, .. } = input.segment(self.filled, self.end)?;
+        let Segment {
+            file,
+            file_offset,
+            bytes,
+            ..
+        } = input.segment(self.filled, self.end)?;
         let start = self.index(self.filled);
         let range = start..start + usize::try_from(bytes).expect("it fits into the buffer");
         let buffer = self.buffer.take().expect("one read at a time");
-        Some((WantedRead { file, file_offset, range }, buffer))
+        Some((
+            WantedRead {
+                file,
+                file_offset,
+                range,
+            },
+            buffer,
+        ))
     }
 
     /// The read gave `bytes` and the buffer back. No bytes before the file's noted end: it shrank.
@@ -82,14 +103,25 @@ impl Window {
             return Err(Truncated { file, file_offset });
         }
         self.filled += bytes as u64;
-        assert!(self.filled <= self.end, "a read gives no more than was asked for");
+        assert!(
+            self.filled <= self.end,
+            "a read gives no more than was asked for"
+        );
         Ok(())
+    }
+
+    /// The read failed: only its buffer comes back.
+    pub(crate) fn put_back(&mut self, buffer: Buffer) {
+        self.buffer = Some(buffer);
     }
 
     /// Bytes `range` of the input.
     pub(crate) fn bytes(&self, range: Range<u64>) -> &[u8] {
         let buffer = self.buffer.as_ref().expect("no read is under way");
-        assert!(range.start >= self.begin && range.end <= self.filled, "the window holds the range");
+        assert!(
+            range.start >= self.begin && range.end <= self.filled,
+            "the window holds the range"
+        );
         &buffer[self.index(range.start)..self.index(range.end)]
     }
 

@@ -15,7 +15,11 @@ use protocol::client::producer::BatchId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     /// A batch.
-    Produce { lane: usize, partition: usize, batch: BatchId },
+    Produce {
+        lane: usize,
+        partition: usize,
+        batch: BatchId,
+    },
     /// A partition that asked what the broker knows of its producer.
     State { lane: usize, partition: usize },
     /// A partition whose epochs have run out.

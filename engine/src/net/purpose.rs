@@ -16,7 +16,11 @@ pub(crate) enum Purpose {
     /// A task's read of the input.
     Read { task: usize },
     /// A link's, of one of the sockets that it had.
-    Link { link: LinkId, op: LinkOp, generation: u32 },
+    Link {
+        link: LinkId,
+        op: LinkOp,
+        generation: u32,
+    },
 }
 
 const LINK_BITS: u32 = 24;
@@ -26,8 +30,15 @@ impl Purpose {
     pub(crate) fn token(self) -> Token {
         match self {
             Self::Read { task } => Token(task as u64),
-            Self::Link { link, op, generation } => {
-                assert!(link.0 < 1 << LINK_BITS, "fewer links than its bits can name");
+            Self::Link {
+                link,
+                op,
+                generation,
+            } => {
+                assert!(
+                    link.0 < 1 << LINK_BITS,
+                    "fewer links than its bits can name"
+                );
                 let kind = 1 + op as u64;
                 Token(kind << 60 | (link.0 as u64) << 32 | u64::from(generation))
             }
@@ -46,9 +57,16 @@ impl Purpose {
         };
         let link = (token >> 32) & ((1 << LINK_BITS) - 1);
         let link = LinkId(usize::try_from(link).expect("tokens are made here"));
-        #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "the low half is what is wanted"
+        )]
         let generation = token as u32;
-        Self::Link { link, op, generation }
+        Self::Link {
+            link,
+            op,
+            generation,
+        }
     }
 }
 
@@ -59,7 +77,11 @@ mod tests {
     #[test]
     fn a_token_gives_its_purpose_back() {
         for op in [LinkOp::Connect, LinkOp::Send, LinkOp::Receive] {
-            let purpose = Purpose::Link { link: LinkId(77), op, generation: u32::MAX - 1 };
+            let purpose = Purpose::Link {
+                link: LinkId(77),
+                op,
+                generation: u32::MAX - 1,
+            };
             assert_eq!(Purpose::from_token(purpose.token()), purpose);
         }
         let read = Purpose::Read { task: 5 };

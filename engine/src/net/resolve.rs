@@ -35,7 +35,10 @@ impl From<&io::Error> for LinkError {
 
 /// All addresses of a host.
 pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, LinkError> {
-    let failed = |reason: String| LinkError::Resolve { host: host.to_owned(), reason };
+    let failed = |reason: String| LinkError::Resolve {
+        host: host.to_owned(),
+        reason,
+    };
     let addresses: Vec<SocketAddr> = (host, port)
         .to_socket_addrs()
         .map_err(|error| failed(error.to_string()))?

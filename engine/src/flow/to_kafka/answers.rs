@@ -101,7 +101,11 @@ impl ToKafka {
         body: &[u8],
     ) -> Result<(), FlowError> {
         match waiting {
-            Waiting::Produce { lane, partition, batch } => {
+            Waiting::Produce {
+                lane,
+                partition,
+                batch,
+            } => {
                 let response = ProduceResponse::read(version, body);
                 let answer = response.ok().and_then(|r| r.partitions().next());
                 self.handle_produced(now, link, lane, partition, batch, answer)
@@ -115,10 +119,14 @@ impl ToKafka {
                 self.handle_new_producer(lane, partition, response.as_ref())
             }
             Waiting::Control => Ok(()),
-            Waiting::Metadata => self
-                .cluster
-                .handle_metadata(now, version, body)
-                .map_err(|error| FlowError::Cluster { topic: self.config.topic.clone(), error }),
+            Waiting::Metadata => {
+                self.cluster
+                    .handle_metadata(now, version, body)
+                    .map_err(|error| FlowError::Cluster {
+                        topic: self.config.topic.clone(),
+                        error,
+                    })
+            }
         }
     }
 
@@ -128,7 +136,14 @@ impl ToKafka {
         now: Instant,
         waiting: Waiting,
     ) -> Result<(), FlowError> {
-        let Waiting::Produce { lane, partition, batch } = waiting else { return Ok(()) };
+        let Waiting::Produce {
+            lane,
+            partition,
+            batch,
+        } = waiting
+        else {
+            return Ok(());
+        };
         let number = self.lanes[lane].partitions[partition].index;
         self.note_answered(lane, partition, batch);
         let producer = &mut self.lanes[lane].partitions[partition].producer;
@@ -142,7 +157,9 @@ impl ToKafka {
     fn note_answered(&mut self, lane: usize, index: usize, id: BatchId) {
         if let Some(batch) = self.lanes[lane].partitions[index].producer.batch_mut(id) {
             let bytes = std::mem::take(&mut batch.body.sent_bytes);
-            self.progress.bytes_in_flight.fetch_sub(bytes, Ordering::Relaxed);
+            self.progress
+                .bytes_in_flight
+                .fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
@@ -179,10 +196,12 @@ impl ToKafka {
             partition.refused_at = named.and_then(|e| u32::try_from(e.batch_index).ok());
         }
         let producer = &mut self.lanes[lane].partitions[index].producer;
-        let verdict = producer.handle_answer(now, id, answer.error, base).map_err(|error| {
-            let message = answer.error_message.map(str::to_owned);
-            FlowError::refused(&self.config, number, error, message)
-        })?;
+        let verdict = producer
+            .handle_answer(now, id, answer.error, base)
+            .map_err(|error| {
+                let message = answer.error_message.map(str::to_owned);
+                FlowError::refused(&self.config, number, error, message)
+            })?;
         match verdict {
             Verdict::Delivered => self.settle(lane, index),
             Verdict::Retry | Verdict::Refused => Ok(()),
@@ -198,12 +217,7 @@ impl ToKafka {
     }
 
     /// Below Produce 13 a topic made anew is written into unnoticed, unless offsets are watched.
-    fn check_offset(
-        &self,
-        lane: usize,
-        index: usize,
-        base: Option<i64>,
-    ) -> Result<(), FlowError> {
+    fn check_offset(&self, lane: usize, index: usize, base: Option<i64>) -> Result<(), FlowError> {
         let slot = &self.lanes[lane].partitions[index].slot;
         let Some(base) = base else { return Ok(()) };
         let is_behind = if slot.last_offset >= 0 {
@@ -231,8 +245,10 @@ impl ToKafka {
         if partition.settle(&mut acknowledged) {
             partition.store();
             Progress::add(&self.progress.records, partition.slot.records - records);
-            let batches: u64 =
-                acknowledged.iter().map(|batch| batch.body.range.end - batch.body.range.start).sum();
+            let batches: u64 = acknowledged
+                .iter()
+                .map(|batch| batch.body.range.end - batch.body.range.start)
+                .sum();
             Progress::add(&self.progress.bytes, batches);
         }
         Ok(())
@@ -241,10 +257,19 @@ impl ToKafka {
     fn ask_state(&mut self, now: Instant, link: LinkId, lane: usize, index: usize) {
         let number = self.lanes[lane].partitions[index].index.cast_signed();
         let name = TopicName(StrBytes::from_string(self.config.topic.clone()));
-        let topic = TopicRequest::default().with_name(name).with_partition_indexes(vec![number]);
+        let topic = TopicRequest::default()
+            .with_name(name)
+            .with_partition_indexes(vec![number]);
         let request = DescribeProducersRequest::default().with_topics(vec![topic]);
-        let waiting = Waiting::State { lane, partition: index };
-        if self.links.request(now, &mut self.io, link, &request, waiting).is_err() {
+        let waiting = Waiting::State {
+            lane,
+            partition: index,
+        };
+        if self
+            .links
+            .request(now, &mut self.io, link, &request, waiting)
+            .is_err()
+        {
             let producer = &mut self.lanes[lane].partitions[index].producer;
             producer.handle_broker_state_unavailable(now);
         }
@@ -258,8 +283,12 @@ impl ToKafka {
         response: Option<&DescribeProducersResponse>,
     ) -> Result<(), FlowError> {
         let producer = &mut self.lanes[lane].partitions[index].producer;
-        let Some(identity) = producer.identity() else { return Ok(()) };
-        let described = response.and_then(|r| r.topics.first()).and_then(|t| t.partitions.first());
+        let Some(identity) = producer.identity() else {
+            return Ok(());
+        };
+        let described = response
+            .and_then(|r| r.topics.first())
+            .and_then(|t| t.partitions.first());
         let denied = ErrorCode::TOPIC_AUTHORIZATION_FAILED;
         if described.is_some_and(|partition| ErrorCode(partition.error_code) == denied) {
             let number = self.lanes[lane].partitions[index].index;
@@ -280,7 +309,10 @@ impl ToKafka {
             .find(|producer| producer.producer_id == ProducerId(identity.producer_id));
         let state = ours.and_then(|ours| {
             let last = Sequence::new(ours.last_sequence)?;
-            Some(BrokerState { epoch: i16::try_from(ours.producer_epoch).ok()?, last })
+            Some(BrokerState {
+                epoch: i16::try_from(ours.producer_epoch).ok()?,
+                last,
+            })
         });
         let number = self.lanes[lane].partitions[index].index;
         let producer = &mut self.lanes[lane].partitions[index].producer;
@@ -300,7 +332,11 @@ impl ToKafka {
         let mut partitions = Vec::new();
         for waiting in waiting {
             match *waiting {
-                Waiting::Produce { lane, partition, batch } => {
+                Waiting::Produce {
+                    lane,
+                    partition,
+                    batch,
+                } => {
                     partitions.push((lane, partition));
                     self.note_answered(lane, partition, batch);
                 }
@@ -329,7 +365,9 @@ impl ToKafka {
     /// A head that was refused before the append: cut smaller, or left out.
     fn handle_refused(&mut self, now: Instant, lane: usize, index: usize) -> Result<(), FlowError> {
         let partition = &mut self.lanes[lane].partitions[index];
-        let Some((head, error)) = partition.producer.refused_head() else { return Ok(()) };
+        let Some((head, error)) = partition.producer.refused_head() else {
+            return Ok(());
+        };
         let (count, piece) = (head.count, head.body.clone());
         if count == 1 {
             return self.leave_out(now, lane, index, &piece, error);
@@ -355,11 +393,16 @@ impl ToKafka {
         middle: u64,
     ) {
         let partition = &mut self.lanes[lane].partitions[index];
-        let (head, _) = partition.producer.refused_head().expect("it is being split");
+        let (head, _) = partition
+            .producer
+            .refused_head()
+            .expect("it is being split");
         let (count, piece) = (head.count, &head.body);
         let first = Piece::lines(piece.range.start..middle, piece.timestamp);
         let second = Piece::lines(middle..piece.range.end, piece.timestamp);
-        partition.producer.split_head(vec![(at, first), (count - at, second)]);
+        partition
+            .producer
+            .split_head(vec![(at, first), (count - at, second)]);
     }
 
     /// A single record was refused: its sequence stays a hole, so a new epoch begins behind it. That is
@@ -381,7 +424,10 @@ impl ToKafka {
             }
             return Ok(());
         }
-        let next = identity.map(|identity| Identity { epoch: identity.epoch + 1, ..identity });
+        let next = identity.map(|identity| Identity {
+            epoch: identity.epoch + 1,
+            ..identity
+        });
         self.make_hole(lane, index, piece, error, next)
     }
 
@@ -413,18 +459,29 @@ impl ToKafka {
         slot.clean = false;
         partition.cursor = Cursor::new(&self.config.rules, partition.index, piece.range.end);
         partition.store();
-        self.observer.sync().map_err(|reason| FlowError::State { reason })
+        self.observer
+            .sync()
+            .map_err(|reason| FlowError::State { reason })
     }
 
     fn ask_new_producer(&mut self, now: Instant, lane: usize, index: usize) {
-        let Some(link) = self.link_of(now, lane, index) else { return };
+        let Some(link) = self.link_of(now, lane, index) else {
+            return;
+        };
         let request = InitProducerIdRequest::default()
             .with_transactional_id(None)
             .with_transaction_timeout_ms(60_000)
             .with_producer_id(ProducerId(-1))
             .with_producer_epoch(-1);
-        let waiting = Waiting::NewProducer { lane, partition: index };
-        if self.links.request(now, &mut self.io, link, &request, waiting).is_ok() {
+        let waiting = Waiting::NewProducer {
+            lane,
+            partition: index,
+        };
+        if self
+            .links
+            .request(now, &mut self.io, link, &request, waiting)
+            .is_ok()
+        {
             self.lanes[lane].partitions[index].is_splitting = true;
         }
     }
@@ -444,7 +501,9 @@ impl ToKafka {
             epoch: response.producer_epoch,
         };
         let partition = &self.lanes[lane].partitions[index];
-        let Some((head, error)) = partition.producer.refused_head() else { return Ok(()) };
+        let Some((head, error)) = partition.producer.refused_head() else {
+            return Ok(());
+        };
         let piece = head.body.clone();
         self.make_hole(lane, index, &piece, error, Some(identity))
     }

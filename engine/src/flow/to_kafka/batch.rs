@@ -41,12 +41,21 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(buffer: Buffer) -> Self {
-        Self { buffer, written: 0, records: 0, range: 0..0 }
+        Self {
+            buffer,
+            written: 0,
+            records: 0,
+            range: 0..0,
+        }
     }
 
     /// The batch as it stands, for more records. `bytes_max` bounds all of its records.
     pub(super) fn open_batch(&mut self, bytes_max: usize, position: u64) -> OpenBatch<'_> {
-        let range = if self.records > 0 { self.range.clone() } else { position..position };
+        let range = if self.records > 0 {
+            self.range.clone()
+        } else {
+            position..position
+        };
         let output = &mut self.buffer[RECORDS_AT..RECORDS_AT + bytes_max];
         let mut batch = OpenBatch::new(output, position);
         batch.written = self.written;
@@ -64,7 +73,9 @@ impl Frame {
 
 /// Milliseconds since 1970.
 pub(super) fn timestamp_now() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -74,7 +85,11 @@ fn tail_of(piece: &Piece, window: &Window) -> Tail {
     let range = range.start.max(window.begin())..range.end;
     let bytes = window.bytes(range.clone());
     let length = u32::try_from(bytes.len()).expect("a tail is short");
-    Tail { crc: crc32c(bytes), bytes: length, position: range.start }
+    Tail {
+        crc: crc32c(bytes),
+        bytes: length,
+        position: range.start,
+    }
 }
 
 impl ToKafka {
@@ -135,7 +150,10 @@ impl ToKafka {
         let sealed = self.sealed(lane, index, id);
         let plain_bytes = HEADER_BYTES + frame.written;
         let (mut buffer, compression, batch_bytes) = self.compress(frame.buffer, plain_bytes);
-        let sealed = Sealed { attributes: Attributes::default().with_compression(compression), ..sealed };
+        let sealed = Sealed {
+            attributes: Attributes::default().with_compression(compression),
+            ..sealed
+        };
         let crc = seal(&mut buffer[BATCH_AT..BATCH_AT + batch_bytes], sealed);
         let piece = &mut self.lanes[lane].partitions[index]
             .producer
@@ -153,17 +171,28 @@ impl ToKafka {
             return Ok(()); // It stays ready to be sent.
         };
         buffer[BATCH_AT + batch_bytes..][..TAIL_BYTES].copy_from_slice(&TAIL);
-        let waiting = Waiting::Produce { lane, partition: index, batch: id };
-        let to = produce_to(&self.config, self.lanes[lane].partitions[index].index, batch_bytes);
+        let waiting = Waiting::Produce {
+            lane,
+            partition: index,
+            batch: id,
+        };
+        let to = produce_to(
+            &self.config,
+            self.lanes[lane].partitions[index].index,
+            batch_bytes,
+        );
         let before = &mut buffer[..BATCH_AT];
-        let head_bytes = self.links.write_produce_head(now, link, waiting, &to, before);
+        let head_bytes = self
+            .links
+            .write_produce_head(now, link, waiting, &to, before);
         let payload = Payload::One {
             buffer,
             start: BATCH_AT - head_bytes,
             end: BATCH_AT + batch_bytes + TAIL_BYTES,
         };
         let unanswered = (self.config.acks == 0).then_some(waiting);
-        self.links.send_frame(&mut self.io, link, payload, unanswered);
+        self.links
+            .send_frame(&mut self.io, link, payload, unanswered);
         self.note_sent(now, lane, index, id, batch_bytes as u64, link);
         Ok(())
     }

@@ -115,7 +115,13 @@ impl FlowError {
         error: ProducerError,
         at: String,
     ) -> Self {
-        Self::Partition { topic: config.topic.clone(), partition, at, error, said: String::new() }
+        Self::Partition {
+            topic: config.topic.clone(),
+            partition,
+            at,
+            error,
+            said: String::new(),
+        }
     }
 
     pub(super) fn refused(

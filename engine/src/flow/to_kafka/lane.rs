@@ -28,7 +28,10 @@ impl Lane {
             .into_iter()
             .map(|start| begin_partition(now, config, start))
             .collect::<Result<_, _>>()?;
-        Ok(Self { partitions, links: HashMap::new() })
+        Ok(Self {
+            partitions,
+            links: HashMap::new(),
+        })
     }
 }
 

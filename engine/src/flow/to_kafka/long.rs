@@ -17,8 +17,8 @@ use protocol::records::kernel::{framed_bytes, record_prefix};
 use super::batch::{BATCH_AT, produce_to, timestamp_now};
 use super::tasks::{Next, Task, Work};
 use super::{FlowError, ToKafka};
-use crate::flow::config::Reject;
 use crate::flow::LinkId;
+use crate::flow::config::Reject;
 use crate::flow::piece::{LongValue, Piece, TAIL_BYTES_MAX, Tail};
 use crate::flow::window::Window;
 use crate::input::Input;
@@ -42,11 +42,20 @@ impl Scan {
     pub(super) fn new(input: &Input, buffer: Buffer, start: u64) -> Self {
         let end = input.file_end(start).min(start + buffer.len() as u64);
         let window = Window::new(buffer, start..end);
-        Self { window, start, crc: Crc32c::new(), taken: 0, batch: None }
+        Self {
+            window,
+            start,
+            crc: Crc32c::new(),
+            taken: 0,
+            batch: None,
+        }
     }
 
     pub(super) fn again(input: &Input, buffer: Buffer, start: u64, batch: BatchId) -> Self {
-        Self { batch: Some(batch), ..Self::new(input, buffer, start) }
+        Self {
+            batch: Some(batch),
+            ..Self::new(input, buffer, start)
+        }
     }
 }
 
@@ -93,7 +102,9 @@ impl Stream {
 impl ToKafka {
     /// The window is full, or as full as the file allows: looks for the delimiter.
     pub(super) fn work_scan(&mut self, now: Instant, task: &mut Task) -> Result<Next, FlowError> {
-        let Work::Scan(scan) = &mut task.work else { unreachable!() };
+        let Work::Scan(scan) = &mut task.work else {
+            unreachable!()
+        };
         let input = &self.config.input;
         let file_end = input.file_end(scan.start);
         if !scan.window.is_complete() {
@@ -116,8 +127,10 @@ impl ToKafka {
         let strip = self.config.rules.crlf_strip && rest.last() == Some(&b'\r');
         let rest = &rest[..rest.len() - usize::from(strip)];
         scan.crc.update(rest);
-        let value =
-            LongValue { bytes: scan.taken + rest.len() as u64, crc: scan.crc.clone().value() };
+        let value = LongValue {
+            bytes: scan.taken + rest.len() as u64,
+            crc: scan.crc.value(),
+        };
         let range = scan.start..raw_end + u64::from(found.is_some());
         let tail_start = scan
             .window
@@ -192,15 +205,28 @@ impl ToKafka {
     ) -> Result<(), FlowError> {
         let (file, file_offset) = self.config.input.locate(range.start);
         let partition = self.lanes[lane].partitions[index].index;
-        let reject = Reject { file, file_offset, reason, partition, range };
-        self.observer.reject(&reject).map_err(|reason| FlowError::Reject { reason })?;
+        let reject = Reject {
+            file,
+            file_offset,
+            reason,
+            partition,
+            range,
+        };
+        self.observer
+            .reject(&reject)
+            .map_err(|reason| FlowError::Reject { reason })?;
         crate::flow::config::Progress::add(&self.progress.rejects, 1);
         Ok(())
     }
 
     /// Moves a stream on as far as its connection and its buffers allow.
     pub(super) fn poll_stream(&mut self, now: Instant, index: usize) -> Result<(), FlowError> {
-        let Some(Task { work: Work::Stream(stream), lane, partition, .. }) = &self.tasks[index]
+        let Some(Task {
+            work: Work::Stream(stream),
+            lane,
+            partition,
+            ..
+        }) = &self.tasks[index]
         else {
             return Ok(());
         };
@@ -209,7 +235,10 @@ impl ToKafka {
         }
         let (lane, partition, id) = (*lane, *partition, stream.batch);
         let link = self.link_of(now, lane, partition);
-        let is_due = self.lanes[lane].partitions[partition].producer.poll_send(now) == Some(id);
+        let is_due = self.lanes[lane].partitions[partition]
+            .producer
+            .poll_send(now)
+            == Some(id);
         let Some(link) = link.filter(|_| is_due) else {
             let task = self.tasks[index].take().expect("it is there");
             self.end_task(task); // The producer names the batch again when it is due.
@@ -232,14 +261,21 @@ impl ToKafka {
         link: LinkId,
         mut frame: Buffer,
     ) -> Result<(), FlowError> {
-        let Some(Task { work: Work::Stream(stream), lane, partition, .. }) = &mut self.tasks[index]
+        let Some(Task {
+            work: Work::Stream(stream),
+            lane,
+            partition,
+            ..
+        }) = &mut self.tasks[index]
         else {
             unreachable!("the caller looked");
         };
         let (lane, partition, id) = (*lane, *partition, stream.batch);
         stream.link = Some(link);
         stream.stage = Stage::Head;
-        let batch = self.lanes[lane].partitions[partition].producer.batch_mut(id);
+        let batch = self.lanes[lane].partitions[partition]
+            .producer
+            .batch_mut(id);
         let body = &batch.expect("it is due").body;
         let value = body.long.expect("a stream sends a long record");
         stream.value = body.range.start..body.range.start + value.bytes;
@@ -251,20 +287,31 @@ impl ToKafka {
         let prefix_bytes = record_prefix(value_bytes, 0, &mut prefix);
         let batch_bytes = HEADER_BYTES + prefix_bytes + value_bytes + 1;
         let sealed = self.sealed(lane, partition, id);
-        let header: &mut [u8; HEADER_BYTES] =
-            frame[BATCH_AT..].first_chunk_mut().expect("a frame holds a header");
+        let header: &mut [u8; HEADER_BYTES] = frame[BATCH_AT..]
+            .first_chunk_mut()
+            .expect("a frame holds a header");
         let mut crc = sealed.open(batch_bytes, header);
         crc.update(&prefix[..prefix_bytes]);
-        let crc = combine(combine(crc.value(), value.crc, value.bytes), crc32c(&[0]), 1);
+        let crc = combine(
+            combine(crc.value(), value.crc, value.bytes),
+            crc32c(&[0]),
+            1,
+        );
         patch_crc(header, crc);
         let records_at = BATCH_AT + HEADER_BYTES;
         frame[records_at..records_at + prefix_bytes].copy_from_slice(&prefix[..prefix_bytes]);
 
-        let waiting = Waiting::Produce { lane, partition, batch: id };
+        let waiting = Waiting::Produce {
+            lane,
+            partition,
+            batch: id,
+        };
         let number = self.lanes[lane].partitions[partition].index;
         let to = produce_to(&self.config, number, batch_bytes);
         let before = &mut frame[..BATCH_AT];
-        let head_bytes = self.links.write_produce_head(now, link, waiting, &to, before);
+        let head_bytes = self
+            .links
+            .write_produce_head(now, link, waiting, &to, before);
         let payload = Payload::One {
             buffer: frame,
             start: BATCH_AT - head_bytes,
@@ -287,7 +334,9 @@ impl ToKafka {
             self.put_buffer(buffer);
             return Ok(());
         };
-        let Work::Stream(stream) = &mut task.work else { unreachable!("a stream was sent") };
+        let Work::Stream(stream) = &mut task.work else {
+            unreachable!("a stream was sent")
+        };
         let is_read_buffer = matches!(stream.stage, Stage::Value);
         let (is_sent, buffer) = match result {
             Ok(buffer) => (true, buffer),
@@ -305,7 +354,9 @@ impl ToKafka {
     }
 
     fn stream_next(&mut self, now: Instant, index: usize, mut task: Task) -> Result<(), FlowError> {
-        let Work::Stream(stream) = &mut task.work else { unreachable!("the caller looked") };
+        let Work::Stream(stream) = &mut task.work else {
+            unreachable!("the caller looked")
+        };
         let link = stream.link.expect("it has begun");
         if stream.stage == Stage::Tail {
             self.links.release(&mut self.io, link);
@@ -318,9 +369,13 @@ impl ToKafka {
             stream.window = Some(Window::new(buffer, stream.position..end));
             return self.go_on(now, index, task, Next::Read);
         }
-        let known = self.lanes[task.lane].partitions[task.partition].producer.batch_mut(stream.batch);
-        let expected = known.and_then(|batch| batch.body.long).map(|value| value.crc);
-        if expected.is_some_and(|expected| expected != stream.crc.clone().value()) {
+        let known = self.lanes[task.lane].partitions[task.partition]
+            .producer
+            .batch_mut(stream.batch);
+        let expected = known
+            .and_then(|batch| batch.body.long)
+            .map(|value| value.crc);
+        if expected.is_some_and(|expected| expected != stream.crc.value()) {
             let position = stream.value.start;
             let error = LinkError::System("the input changed in mid-send".to_owned());
             self.links.close(now, &mut self.io, link, error);
@@ -333,17 +388,23 @@ impl ToKafka {
         buffer.fill(0);
         let end = buffer.len();
         self.tasks[index] = Some(task);
-        self.links.send_part(&mut self.io, link, Payload::One { buffer, start: 0, end });
+        self.links.send_part(
+            &mut self.io,
+            link,
+            Payload::One {
+                buffer,
+                start: 0,
+                end,
+            },
+        );
         Ok(())
     }
 
     /// A piece of the value was read: it goes to the connection as it lies there.
-    pub(super) fn work_stream(
-        &mut self,
-        index: usize,
-        task: &mut Task,
-    ) -> Result<Next, FlowError> {
-        let Work::Stream(stream) = &mut task.work else { unreachable!("the caller looked") };
+    pub(super) fn work_stream(&mut self, index: usize, task: &mut Task) -> Result<Next, FlowError> {
+        let Work::Stream(stream) = &mut task.work else {
+            unreachable!("the caller looked")
+        };
         let window = stream.window.take().expect("it was read");
         let (begin, end) = (window.begin(), window.end());
         stream.crc.update(window.bytes(begin..end));
@@ -355,7 +416,15 @@ impl ToKafka {
             stream.buffer = Some(buffer);
             return Ok(Next::Done); // The connection went meanwhile.
         }
-        self.links.send_part(&mut self.io, link, Payload::One { buffer, start: 0, end: length });
+        self.links.send_part(
+            &mut self.io,
+            link,
+            Payload::One {
+                buffer,
+                start: 0,
+                end: length,
+            },
+        );
         Ok(Next::Wait)
     }
 

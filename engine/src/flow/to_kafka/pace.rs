@@ -17,7 +17,11 @@ const SAVED_MAX: Duration = Duration::from_millis(100);
 
 impl Pace {
     pub(super) fn new(rate: Option<Rate>, now: Instant) -> Self {
-        Self { rate, free_at: now, is_waited_for: false }
+        Self {
+            rate,
+            free_at: now,
+            is_waited_for: false,
+        }
     }
 
     /// Whether a batch may be framed now.
@@ -32,7 +36,10 @@ impl Pace {
         let seconds = match self.rate {
             None => return,
             Some(Rate::Records(rate)) => f64::from(records) / rate,
-            #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52 bytes")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a batch is far below 2^52 bytes"
+            )]
             Some(Rate::Bytes(rate)) => bytes as f64 / rate,
         };
         let earliest = now.checked_sub(SAVED_MAX).unwrap_or(now);

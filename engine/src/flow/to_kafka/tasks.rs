@@ -28,11 +28,23 @@ pub(super) struct Task {
 #[derive(Debug)]
 pub(super) enum Work {
     /// New batches of the partition's next chunk.
-    Cut { window: Window, cursor: Cursor, frame: Option<Frame> },
+    Cut {
+        window: Window,
+        cursor: Cursor,
+        frame: Option<Frame>,
+    },
     /// A batch is framed again as it was.
-    Again { window: Window, batch: BatchId, frame: Option<Frame> },
+    Again {
+        window: Window,
+        batch: BatchId,
+        frame: Option<Frame>,
+    },
     /// Where the record with index `at` of a refused head begins.
-    Split { window: Window, at: u32, frame: Option<Frame> },
+    Split {
+        window: Window,
+        at: u32,
+        frame: Option<Frame>,
+    },
     /// The end of a long record.
     Scan(Scan),
     /// A long record, piece by piece onto its connection.
@@ -97,11 +109,18 @@ impl ToKafka {
             {
                 continue;
             }
-            if self.link_of(now, lane, index).is_none_or(|link| !self.links.has_room(link)) {
+            if self
+                .link_of(now, lane, index)
+                .is_none_or(|link| !self.links.has_room(link))
+            {
                 continue;
             }
             let partition = &self.lanes[lane].partitions[index];
-            best = Some((partition.cursor.position, index, partition.long_at.is_some()));
+            best = Some((
+                partition.cursor.position,
+                index,
+                partition.long_at.is_some(),
+            ));
         }
         let (_, index, is_long) = best?;
         self.pace.allows(now).then_some((index, is_long))
@@ -121,7 +140,11 @@ impl ToKafka {
             Work::Scan(Scan::new(input, buffer, cursor.position))
         } else {
             let window = Window::new(buffer, cursor.window(&self.config.rules, input));
-            Work::Cut { window, cursor, frame: None }
+            Work::Cut {
+                window,
+                cursor,
+                frame: None,
+            }
         };
         self.add_task(now, lane, partition, work)
     }
@@ -134,7 +157,9 @@ impl ToKafka {
         partition: usize,
         batch: BatchId,
     ) -> Result<bool, FlowError> {
-        let Some(buffer) = self.reads.take() else { return Ok(false) };
+        let Some(buffer) = self.reads.take() else {
+            return Ok(false);
+        };
         let body = &self.lanes[lane].partitions[partition]
             .producer
             .batch_mut(batch)
@@ -143,12 +168,21 @@ impl ToKafka {
         let work = match body.long {
             Some(value) if value.bytes == 0 => {
                 // Known from an earlier run by its range only.
-                Work::Scan(Scan::again(&self.config.input, buffer, body.range.start, batch))
+                Work::Scan(Scan::again(
+                    &self.config.input,
+                    buffer,
+                    body.range.start,
+                    batch,
+                ))
             }
             Some(_) => Work::Stream(Stream::new(buffer, batch)),
             None => {
                 let end = body.range.end.min(body.range.start + buffer.len() as u64);
-                Work::Again { window: Window::new(buffer, body.range.start..end), batch, frame: None }
+                Work::Again {
+                    window: Window::new(buffer, body.range.start..end),
+                    batch,
+                    frame: None,
+                }
             }
         };
         self.add_task(now, lane, partition, work)?;
@@ -164,10 +198,21 @@ impl ToKafka {
         piece: &Piece,
         at: u32,
     ) -> Result<bool, FlowError> {
-        let Some(buffer) = self.reads.take() else { return Ok(false) };
+        let Some(buffer) = self.reads.take() else {
+            return Ok(false);
+        };
         let end = piece.range.end.min(piece.range.start + buffer.len() as u64);
         let window = Window::new(buffer, piece.range.start..end);
-        self.add_task(now, lane, partition, Work::Split { window, at, frame: None })?;
+        self.add_task(
+            now,
+            lane,
+            partition,
+            Work::Split {
+                window,
+                at,
+                frame: None,
+            },
+        )?;
         Ok(true)
     }
 
@@ -179,7 +224,13 @@ impl ToKafka {
         work: Work,
     ) -> Result<(), FlowError> {
         self.lanes[lane].partitions[partition].is_busy = true;
-        let task = Task { lane, partition, work, is_stalled: false, reading_file: None };
+        let task = Task {
+            lane,
+            partition,
+            work,
+            is_stalled: false,
+            reading_file: None,
+        };
         let index = match self.tasks.iter().position(Option::is_none) {
             Some(index) => index,
             None => {
@@ -187,7 +238,11 @@ impl ToKafka {
                 self.tasks.len() - 1
             }
         };
-        let next = if matches!(task.work, Work::Stream(_)) { Next::Wait } else { Next::Read };
+        let next = if matches!(task.work, Work::Stream(_)) {
+            Next::Wait
+        } else {
+            Next::Read
+        };
         self.go_on(now, index, task, next)
     }
 
@@ -202,8 +257,9 @@ impl ToKafka {
         match next {
             Next::Read => {
                 let window = task.work.window_mut();
-                let (read, buffer) =
-                    window.take_read(&self.config.input).expect("an incomplete window has a read");
+                let (read, buffer) = window
+                    .take_read(&self.config.input)
+                    .expect("an incomplete window has a read");
                 task.reading_file = Some(read.file);
                 let file = match self.files.open(&mut self.io, read.file) {
                     Ok(file) => file,
@@ -214,7 +270,8 @@ impl ToKafka {
                     }
                 };
                 let token = Purpose::Read { task: index }.token();
-                self.io.read(file, read.file_offset, buffer, read.range, token);
+                self.io
+                    .read(file, read.file_offset, buffer, read.range, token);
                 self.tasks[index] = Some(task);
                 Ok(())
             }
@@ -222,7 +279,11 @@ impl ToKafka {
                 task.is_stalled = matches!(next, Next::Stall);
                 let is_stream = matches!(task.work, Work::Stream(_));
                 self.tasks[index] = Some(task);
-                if is_stream { self.poll_stream(now, index) } else { Ok(()) }
+                if is_stream {
+                    self.poll_stream(now, index)
+                } else {
+                    Ok(())
+                }
             }
             Next::Done => {
                 self.end_task(task);
@@ -256,11 +317,12 @@ impl ToKafka {
     fn release(&mut self, task: &Task) {
         let partition = &mut self.lanes[task.lane].partitions[task.partition];
         partition.is_busy = false;
-        if let Work::Cut { frame: Some(frame), .. } = &task.work
+        if let Work::Cut {
+            frame: Some(frame), ..
+        } = &task.work
             && frame.records > 0
         {
-            partition.cursor =
-                Cursor::new(&self.config.rules, partition.index, frame.range.start);
+            partition.cursor = Cursor::new(&self.config.rules, partition.index, frame.range.start);
         }
     }
 
@@ -268,7 +330,9 @@ impl ToKafka {
     fn drop_task(&mut self, task: Task) {
         self.release(&task);
         let frame = match task.work {
-            Work::Cut { frame, .. } | Work::Again { frame, .. } | Work::Split { frame, .. } => frame,
+            Work::Cut { frame, .. } | Work::Again { frame, .. } | Work::Split { frame, .. } => {
+                frame
+            }
             Work::Scan(_) | Work::Stream(_) => None,
         };
         if let Some(frame) = frame {
@@ -279,7 +343,9 @@ impl ToKafka {
     fn resume_stalled(&mut self, now: Instant) -> Result<(), FlowError> {
         for index in 0..self.tasks.len() {
             self.poll_stream(now, index)?;
-            let is_stalled = self.tasks[index].as_ref().is_some_and(|task| task.is_stalled);
+            let is_stalled = self.tasks[index]
+                .as_ref()
+                .is_some_and(|task| task.is_stalled);
             if is_stalled && self.frames.available() > 0 {
                 let task = self.tasks[index].take().expect("it is there");
                 self.work(now, index, task)?;
@@ -307,17 +373,27 @@ impl ToKafka {
                 return Err(error);
             }
         };
-        if let Err(truncated) = task.work.window_mut().handle_read(&self.config.input, buffer, bytes) {
+        if let Err(truncated) =
+            task.work
+                .window_mut()
+                .handle_read(&self.config.input, buffer, bytes)
+        {
             self.end_task(task);
             let path = self.config.input.files()[truncated.file].path.clone();
-            return Err(FlowError::Truncated { path, offset: truncated.file_offset });
+            return Err(FlowError::Truncated {
+                path,
+                offset: truncated.file_offset,
+            });
         }
         self.work(now, index, task)
     }
 
     fn check_read(&self, file: usize, result: io::Result<usize>) -> Result<usize, FlowError> {
         let path = || self.config.input.files()[file].path.clone();
-        result.map_err(|source| FlowError::Read { path: path(), source })
+        result.map_err(|source| FlowError::Read {
+            path: path(),
+            source,
+        })
     }
 
     /// A task's window has grown: works with it.
@@ -348,12 +424,28 @@ impl ToKafka {
 
     fn work_cut(&mut self, now: Instant, task: &mut Task) -> Result<Next, FlowError> {
         let (lane, index) = (task.lane, task.partition);
-        let Work::Cut { window, cursor, frame } = &mut task.work else { unreachable!() };
+        let Work::Cut {
+            window,
+            cursor,
+            frame,
+        } = &mut task.work
+        else {
+            unreachable!()
+        };
         loop {
-            let Some(open) = self.take_frame(frame) else { return Ok(Next::Stall) };
+            let Some(open) = self.take_frame(frame) else {
+                return Ok(Next::Stall);
+            };
             let rules = &self.config.rules;
             let mut batch = open.open_batch(records_bytes_max(rules), cursor.position);
-            let stop = cut(rules, &self.framer, &self.config.input, window, cursor, &mut batch);
+            let stop = cut(
+                rules,
+                &self.framer,
+                &self.config.input,
+                window,
+                cursor,
+                &mut batch,
+            );
             let state = batch_state(&batch);
             open.keep(state);
             self.lanes[lane].partitions[index].cursor = *cursor;
@@ -383,9 +475,18 @@ impl ToKafka {
 
     fn work_again(&mut self, now: Instant, task: &mut Task) -> Result<Next, FlowError> {
         let (lane, index) = (task.lane, task.partition);
-        let Work::Again { window, batch: id, frame } = &mut task.work else { unreachable!() };
+        let Work::Again {
+            window,
+            batch: id,
+            frame,
+        } = &mut task.work
+        else {
+            unreachable!()
+        };
         let id = *id;
-        let Some(open) = self.take_frame(frame) else { return Ok(Next::Stall) };
+        let Some(open) = self.take_frame(frame) else {
+            return Ok(Next::Stall);
+        };
         let Some(known) = self.lanes[lane].partitions[index].producer.batch_mut(id) else {
             return Ok(Next::Done); // Settled meanwhile.
         };
@@ -418,11 +519,18 @@ impl ToKafka {
 
     fn work_split(&mut self, now: Instant, task: &mut Task) -> Result<Next, FlowError> {
         let (lane, index) = (task.lane, task.partition);
-        let Work::Split { window, at, frame } = &mut task.work else { unreachable!() };
+        let Work::Split { window, at, frame } = &mut task.work else {
+            unreachable!()
+        };
         let at = *at;
-        let Some(open) = self.take_frame(frame) else { return Ok(Next::Stall) };
+        let Some(open) = self.take_frame(frame) else {
+            return Ok(Next::Stall);
+        };
         let partition = &mut self.lanes[lane].partitions[index];
-        let (head, _) = partition.producer.refused_head().expect("a refused head is split");
+        let (head, _) = partition
+            .producer
+            .refused_head()
+            .expect("a refused head is split");
         let range = head.body.range.clone();
         let rules = &self.config.rules;
         let mut batch = open.open_batch(records_bytes_max(rules), range.start);
@@ -458,7 +566,10 @@ impl ToKafka {
 
     pub(super) fn changed(&self, position: u64) -> FlowError {
         let (file, offset) = self.config.input.locate(position);
-        FlowError::Changed { path: self.config.input.files()[file].path.clone(), offset }
+        FlowError::Changed {
+            path: self.config.input.files()[file].path.clone(),
+            offset,
+        }
     }
 }
 

@@ -57,7 +57,9 @@ enum Status {
     Ready,
     OnWire,
     /// Appended and replicated; the offset is unknown where a later duplicate's answer told us.
-    Delivered { base_offset: Option<i64> },
+    Delivered {
+        base_offset: Option<i64>,
+    },
     /// Given back by the broker before the append.
     Refused(ErrorCode),
 }
@@ -159,7 +161,9 @@ pub enum ProducerError {
     #[error("the broker refused: {0}")]
     Fatal(ErrorCode),
     /// The head is out of order again and again, although the broker says that it comes next.
-    #[error("the broker answers OUT_OF_ORDER_SEQUENCE_NUMBER to the sequence that it says is next ({next})")]
+    #[error(
+        "the broker answers OUT_OF_ORDER_SEQUENCE_NUMBER to the sequence that it says is next ({next})"
+    )]
     Contradiction {
         /// The next sequence by DescribeProducers.
         next: Sequence,
@@ -206,7 +210,11 @@ impl<B> PartitionProducer<B> {
         in_flight_max: usize,
         timing: Timing,
     ) -> Self {
-        let window = if identity.is_some() { in_flight_max.clamp(1, IN_FLIGHT_MAX) } else { 1 };
+        let window = if identity.is_some() {
+            in_flight_max.clamp(1, IN_FLIGHT_MAX)
+        } else {
+            1
+        };
         Self {
             identity,
             next,
@@ -238,7 +246,10 @@ impl<B> PartitionProducer<B> {
         self.inquiry == Inquiry::None
             && !self.is_recovering
             && self.batches.len() < self.window_now()
-            && self.batches.iter().all(|batch| batch.status == Status::OnWire)
+            && self
+                .batches
+                .iter()
+                .all(|batch| batch.status == Status::OnWire)
     }
 
     /// Nothing is unacknowledged.
@@ -248,12 +259,17 @@ impl<B> PartitionProducer<B> {
 
     /// Everything that was sent is answered: nothing of ours can come to the log any more.
     pub fn is_settled(&self) -> bool {
-        self.batches.iter().all(|b| b.status != Status::OnWire && !b.maybe_appended)
+        self.batches
+            .iter()
+            .all(|b| b.status != Status::OnWire && !b.maybe_appended)
     }
 
     /// Batches on the wire.
     pub fn on_wire(&self) -> usize {
-        self.batches.iter().filter(|batch| batch.status == Status::OnWire).count()
+        self.batches
+            .iter()
+            .filter(|batch| batch.status == Status::OnWire)
+            .count()
     }
 
     /// The batches that are not acknowledged, oldest first.
@@ -307,11 +323,18 @@ impl<B> PartitionProducer<B> {
             Inquiry::None => {}
         }
         let on_wire = self.on_wire();
-        let limit = if self.is_recovering { 1 } else { self.window_now() };
+        let limit = if self.is_recovering {
+            1
+        } else {
+            self.window_now()
+        };
         if on_wire >= limit {
             return None;
         }
-        let mut unsettled = self.batches.iter().filter(|b| !matches!(b.status, Status::Delivered { .. }));
+        let mut unsettled = self
+            .batches
+            .iter()
+            .filter(|b| !matches!(b.status, Status::Delivered { .. }));
         // Nothing passes a batch that waits: the first that is not on the wire must be the next to go.
         let waiting = unsettled.find(|batch| batch.status != Status::OnWire)?;
         // Behind a refused head nothing is sent; nor, while recovering, behind anything.
@@ -329,7 +352,11 @@ impl<B> PartitionProducer<B> {
     /// The batch goes on the wire.
     pub fn handle_sent(&mut self, now: Instant, id: BatchId) {
         let batch = self.batch_mut(id).expect("poll_send or push named it");
-        assert_eq!(batch.status, Status::Ready, "a batch is on the wire once at a time");
+        assert_eq!(
+            batch.status,
+            Status::Ready,
+            "a batch is on the wire once at a time"
+        );
         batch.status = Status::OnWire;
         batch.first_sent.get_or_insert(now);
     }
@@ -403,8 +430,10 @@ impl<B> PartitionProducer<B> {
             }
             self.inquiry = Inquiry::None;
         }
-        let head_is_settled =
-            self.batches.front().is_some_and(|b| matches!(b.status, Status::Delivered { .. }));
+        let head_is_settled = self
+            .batches
+            .front()
+            .is_some_and(|b| matches!(b.status, Status::Delivered { .. }));
         if head_is_settled {
             self.is_recovering = false;
             self.is_known = true;
@@ -416,9 +445,15 @@ impl<B> PartitionProducer<B> {
 
     /// The oldest batch, if it was delivered: the position may move behind it.
     pub fn take_delivered(&mut self) -> Option<Batch<B>> {
-        let is_delivered =
-            self.batches.front().is_some_and(|b| matches!(b.status, Status::Delivered { .. }));
-        if is_delivered { self.batches.pop_front() } else { None }
+        let is_delivered = self
+            .batches
+            .front()
+            .is_some_and(|b| matches!(b.status, Status::Delivered { .. }));
+        if is_delivered {
+            self.batches.pop_front()
+        } else {
+            None
+        }
     }
 
     /// The leader's answer to DescribeProducers, after [`Verdict::AskState`] or at the start, with the batches
@@ -428,8 +463,14 @@ impl<B> PartitionProducer<B> {
         now: Instant,
         state: Option<BrokerState>,
     ) -> Result<(), ProducerError> {
-        let ours = self.identity.expect("only an idempotent producer is asked about").epoch;
-        let head = self.batches.iter().find(|b| !matches!(b.status, Status::Delivered { .. }));
+        let ours = self
+            .identity
+            .expect("only an idempotent producer is asked about")
+            .epoch;
+        let head = self
+            .batches
+            .iter()
+            .find(|b| !matches!(b.status, Status::Delivered { .. }));
         let next = head.map_or(self.next, |head| head.first);
         self.inquiry = Inquiry::None;
         let state = match state {
@@ -439,7 +480,10 @@ impl<B> PartitionProducer<B> {
                 return self.contradict(next);
             }
             Some(state) if state.epoch > ours => {
-                return Err(ProducerError::Fenced { ours, broker: state.epoch });
+                return Err(ProducerError::Fenced {
+                    ours,
+                    broker: state.epoch,
+                });
             }
             Some(state) if state.epoch < ours => {
                 self.is_known = false;
@@ -453,9 +497,15 @@ impl<B> PartitionProducer<B> {
             return self.contradict(next);
         }
         if ahead >= Sequence::HALF {
-            return Err(ProducerError::AcknowledgedLost { acknowledged, broker: state.last });
+            return Err(ProducerError::AcknowledgedLost {
+                acknowledged,
+                broker: state.last,
+            });
         }
-        let ends_there = self.batches.iter_mut().find(|batch| batch.last() == state.last);
+        let ends_there = self
+            .batches
+            .iter_mut()
+            .find(|batch| batch.last() == state.last);
         let batch = ends_there.ok_or(ProducerError::ForeignSequence { broker: state.last })?;
         batch.maybe_appended = true;
         let id = batch.id;
@@ -478,14 +528,18 @@ impl<B> PartitionProducer<B> {
 
     /// Every batch in hand may have been sent by a process that died.
     pub fn assume_sent(&mut self) {
-        self.batches.iter_mut().for_each(|batch| batch.maybe_appended = true);
+        self.batches
+            .iter_mut()
+            .for_each(|batch| batch.maybe_appended = true);
     }
 
     /// We have no right to ask DescribeProducers. All before the head is acknowledged, so a head that may
     /// have been appended was: a broker that recognises only its last batch answers the older ones so.
     pub fn handle_broker_state_denied(&mut self) -> Result<Verdict, ProducerError> {
         self.inquiry = Inquiry::None;
-        let Some(id) = self.first_unsettled() else { return Ok(Verdict::Retry) };
+        let Some(id) = self.first_unsettled() else {
+            return Ok(Verdict::Retry);
+        };
         let batch = self.batch_mut(id).expect("it was just found");
         if !batch.maybe_appended {
             return Err(ProducerError::OutOfOrder { first: batch.first });
@@ -530,7 +584,11 @@ impl<B> PartitionProducer<B> {
 
     fn back_off(&mut self, now: Instant) {
         let factor = 1u32 << self.failures.min(10);
-        let delay = self.timing.backoff.saturating_mul(factor).min(self.timing.backoff_max);
+        let delay = self
+            .timing
+            .backoff
+            .saturating_mul(factor)
+            .min(self.timing.backoff_max);
         self.failures += 1;
         self.not_before = Some(now + delay);
     }
@@ -549,7 +607,10 @@ impl<B> PartitionProducer<B> {
     /// sequences; together they hold as many records.
     pub fn split_head(&mut self, parts: Vec<(u32, B)>) {
         let head = self.batches.pop_front().expect("a refused head is split");
-        assert!(matches!(head.status, Status::Refused(_)), "only a refused head is split");
+        assert!(
+            matches!(head.status, Status::Refused(_)),
+            "only a refused head is split"
+        );
         let total: u32 = parts.iter().map(|(count, _)| count).sum();
         assert_eq!(total, head.count, "the parts hold the head's records");
         let mut first = head.first.plus(head.count);
@@ -573,11 +634,17 @@ impl<B> PartitionProducer<B> {
     /// Forgets the refused head and everything behind it (nothing of it was appended, and nothing is
     /// on the wire): the caller frames again behind the refused record, from sequence 0 of `identity`.
     pub fn make_hole(&mut self, identity: Option<Identity>) -> Vec<Batch<B>> {
-        assert!(self.refused_head().is_some(), "a hole is made where the head was refused");
+        assert!(
+            self.refused_head().is_some(),
+            "a hole is made where the head was refused"
+        );
         // Those behind it cannot have been appended: the broker knew this producer (else one batch alone
         // would have been on the wire), so their sequences left a gap; a late one is fenced by the epoch.
         let is_clear = self.is_known || self.batches.iter().all(|batch| !batch.maybe_appended);
-        assert!(is_clear, "one batch alone is on the wire while the state is unknown");
+        assert!(
+            is_clear,
+            "one batch alone is on the wire while the state is unknown"
+        );
         self.identity = identity;
         self.next = Sequence::ZERO;
         self.is_known = false;
@@ -591,7 +658,9 @@ impl<B> PartitionProducer<B> {
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), ProducerError> {
         match self.batches.front().and_then(|head| head.first_sent) {
             Some(sent) if now >= sent + self.timing.delivery => {
-                Err(ProducerError::DeliveryTimeout { timeout: self.timing.delivery })
+                Err(ProducerError::DeliveryTimeout {
+                    timeout: self.timing.delivery,
+                })
             }
             _ => Ok(()),
         }
@@ -602,7 +671,10 @@ impl<B> PartitionProducer<B> {
         let head = self.batches.front()?;
         let delivery = head.first_sent.map(|sent| sent + self.timing.delivery);
         let waits = self.inquiry != Inquiry::Asking
-            && self.batches.iter().any(|batch| batch.status == Status::Ready);
+            && self
+                .batches
+                .iter()
+                .any(|batch| batch.status == Status::Ready);
         let backoff = if waits { self.not_before } else { None };
         match (delivery, backoff) {
             (Some(a), Some(b)) => Some(a.min(b)),

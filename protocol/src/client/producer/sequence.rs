@@ -36,7 +36,10 @@ impl Sequence {
 
     /// How many records `self` lies behind `earlier`, modulo 2³¹.
     pub fn distance_from(self, earlier: Self) -> u32 {
-        self.0.cast_unsigned().wrapping_sub(earlier.0.cast_unsigned()) & MASK
+        self.0
+            .cast_unsigned()
+            .wrapping_sub(earlier.0.cast_unsigned())
+            & MASK
     }
 
     fn masked(value: u32) -> Self {

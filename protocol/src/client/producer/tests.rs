@@ -29,11 +29,15 @@ struct Request {
     record: u64,
 }
 
+/// First and last sequence, and base offset.
+type Remembered = (Sequence, Sequence, i64);
+
 /// One partition's log and its memory of the one producer.
 #[derive(Default)]
 struct ModelBroker {
     log: Vec<u64>,
-    state: Option<(i16, VecDeque<(Sequence, Sequence, i64)>)>,
+    /// Its epoch, and its last batches.
+    state: Option<(i16, VecDeque<Remembered>)>,
 }
 
 impl ModelBroker {
@@ -59,7 +63,8 @@ impl ModelBroker {
             }
         }
         let base = self.log.len() as i64;
-        self.log.extend((0..u64::from(request.count)).map(|i| request.record + i));
+        self.log
+            .extend((0..u64::from(request.count)).map(|i| request.record + i));
         let (_, recent) = self.state.get_or_insert_with(|| (epoch, VecDeque::new()));
         recent.push_back((request.first, last, base));
         if recent.len() > IN_FLIGHT_MAX {
@@ -77,7 +82,10 @@ impl ModelBroker {
 
     fn describe(&self) -> Option<BrokerState> {
         let (epoch, recent) = self.state.as_ref()?;
-        recent.back().map(|batch| BrokerState { epoch: *epoch, last: batch.1 })
+        recent.back().map(|batch| BrokerState {
+            epoch: *epoch,
+            last: batch.1,
+        })
     }
 }
 
@@ -115,7 +123,10 @@ const TIMING: Timing = Timing {
 impl Schedule {
     fn new(seed: u64, start: Sequence, hazards: Hazards) -> Self {
         let in_flight = if hazards.forget > 0 { 1 } else { IN_FLIGHT_MAX };
-        let identity = Identity { producer_id: 7, epoch: 0 };
+        let identity = Identity {
+            producer_id: 7,
+            epoch: 0,
+        };
         Self {
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
             now: Instant::now_for_tests(),
@@ -155,7 +166,8 @@ impl Schedule {
     fn send(&mut self) {
         if self.producer.has_room() && self.next_record < self.total {
             let count = (1 + self.random.below(7)).min(self.total - self.next_record);
-            self.producer.push(u32::try_from(count).unwrap(), self.next_record);
+            self.producer
+                .push(u32::try_from(count).unwrap(), self.next_record);
             self.next_record += count;
         }
         while let Some(id) = self.producer.poll_send(self.now) {
@@ -163,13 +175,24 @@ impl Schedule {
             let identity = self.producer.identity().unwrap();
             let batch = self.producer.batch_mut(id).unwrap();
             let (first, count, record) = (batch.first, batch.count, batch.body);
-            self.wire.push_back(Request { id, identity, first, count, record });
+            self.wire.push_back(Request {
+                id,
+                identity,
+                first,
+                count,
+                record,
+            });
         }
     }
 
     fn answer(&mut self) -> Result<(), ProducerError> {
-        let Some(request) = self.wire.pop_front() else { return Ok(()) };
-        let before = [ErrorCode::NOT_LEADER_OR_FOLLOWER, ErrorCode::CORRUPT_MESSAGE];
+        let Some(request) = self.wire.pop_front() else {
+            return Ok(());
+        };
+        let before = [
+            ErrorCode::NOT_LEADER_OR_FOLLOWER,
+            ErrorCode::CORRUPT_MESSAGE,
+        ];
         let is_refused = self.random.chance(self.hazards.refuse)
             || self.rejected.contains(&request.record) && request.count == 1;
         let (error, base) = if self.random.chance(self.hazards.errors) {
@@ -184,12 +207,15 @@ impl Schedule {
                 answer
             }
         };
-        let verdict = self.producer.handle_answer(self.now, request.id, error, base)?;
+        let verdict = self
+            .producer
+            .handle_answer(self.now, request.id, error, base)?;
         if verdict == Verdict::AskState {
             if self.random.chance(20) {
                 self.producer.handle_broker_state_unavailable(self.now);
             } else {
-                self.producer.handle_broker_state(self.now, self.broker.describe())?;
+                self.producer
+                    .handle_broker_state(self.now, self.broker.describe())?;
             }
         }
         self.settle();
@@ -197,7 +223,9 @@ impl Schedule {
     }
 
     fn is_next(&self, request: Request) -> bool {
-        self.broker.describe().is_none_or(|state| state.last.plus(1) == request.first)
+        self.broker
+            .describe()
+            .is_none_or(|state| state.last.plus(1) == request.first)
     }
 
     fn settle(&mut self) {
@@ -205,15 +233,22 @@ impl Schedule {
             assert_eq!(batch.body, self.acknowledged, "acknowledged in order");
             self.acknowledged += u64::from(batch.count);
             if let Some(base) = batch.base_offset() {
-                assert_eq!(self.broker.log[base as usize], batch.body, "the offset is the record's");
+                assert_eq!(
+                    self.broker.log[base as usize], batch.body,
+                    "the offset is the record's"
+                );
             }
         }
-        let Some((head, _)) = self.producer.refused_head() else { return };
+        let Some((head, _)) = self.producer.refused_head() else {
+            return;
+        };
         let (count, record) = (head.count, head.body);
         if count > 1 {
             let half = count / 2;
-            self.producer
-                .split_head(vec![(half, record), (count - half, record + u64::from(half))]);
+            self.producer.split_head(vec![
+                (half, record),
+                (count - half, record + u64::from(half)),
+            ]);
         } else {
             self.identity.epoch += 1;
             self.producer.make_hole(Some(self.identity));
@@ -230,7 +265,8 @@ impl Schedule {
         }
         if self.random.chance(self.hazards.restart) {
             self.orphans.clear();
-            self.orphans.extend(self.wire.drain(..).take(self.random.below(3) as usize));
+            self.orphans
+                .extend(self.wire.drain(..).take(self.random.below(3) as usize));
             self.producer.handle_lost(self.now);
             while let Some(orphan) = self.orphans.pop_front() {
                 self.broker.produce(orphan);
@@ -256,68 +292,124 @@ impl NowForTests for Instant {
 
 fn check(seed: u64, start: Sequence, hazards: Hazards) {
     let mut schedule = Schedule::new(seed, start, hazards);
-    schedule.run().unwrap_or_else(|error| panic!("seed {seed}: {error}"));
-    let expected: Vec<u64> =
-        (0..schedule.total).filter(|record| !schedule.rejected.contains(record)).collect();
-    assert_eq!(schedule.broker.log, expected, "seed {seed}: every record once, in order");
+    schedule
+        .run()
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+    let expected: Vec<u64> = (0..schedule.total)
+        .filter(|record| !schedule.rejected.contains(record))
+        .collect();
+    assert_eq!(
+        schedule.broker.log, expected,
+        "seed {seed}: every record once, in order"
+    );
 }
 
-const CALM: Hazards = Hazards { lose: 0, restart: 0, forget: 0, errors: 0, refuse: 0 };
+const CALM: Hazards = Hazards {
+    lose: 0,
+    restart: 0,
+    forget: 0,
+    errors: 0,
+    refuse: 0,
+};
 
 #[test]
 fn nothing_is_lost_or_doubled_under_cuts_restarts_and_errors() {
-    let hazards = Hazards { lose: 20, restart: 10, errors: 8, ..CALM };
+    let hazards = Hazards {
+        lose: 20,
+        restart: 10,
+        errors: 8,
+        ..CALM
+    };
     for seed in 0..4_000 {
-        let start = if seed % 2 == 0 { Sequence::ZERO } else { Sequence::ZERO.minus(50) };
+        let start = if seed % 2 == 0 {
+            Sequence::ZERO
+        } else {
+            Sequence::ZERO.minus(50)
+        };
         check(seed, start, hazards);
     }
 }
 
 #[test]
 fn refusals_split_and_leave_holes_without_loss() {
-    let hazards = Hazards { refuse: 5, errors: 5, ..CALM };
+    let hazards = Hazards {
+        refuse: 5,
+        errors: 5,
+        ..CALM
+    };
     (0..3_000).for_each(|seed| check(seed, Sequence::ZERO, hazards));
 }
 
 #[test]
 fn one_at_a_time_survives_a_forgotten_state() {
-    let hazards = Hazards { forget: 10, errors: 0, ..CALM };
+    let hazards = Hazards {
+        forget: 10,
+        errors: 0,
+        ..CALM
+    };
     (0..3_000).for_each(|seed| check(seed, Sequence::ZERO, hazards));
 }
 
 #[test]
 fn a_broker_behind_what_it_acknowledged_is_an_error() {
     let now = Instant::now_for_tests();
-    let identity = Identity { producer_id: 1, epoch: 0 };
+    let identity = Identity {
+        producer_id: 1,
+        epoch: 0,
+    };
     let next = Sequence::new(100).unwrap();
     let mut producer = PartitionProducer::<()>::new(Some(identity), next, true, 5, TIMING);
     producer.push(10, ());
-    let state = BrokerState { epoch: 0, last: Sequence::new(89).unwrap() };
+    let state = BrokerState {
+        epoch: 0,
+        last: Sequence::new(89).unwrap(),
+    };
     let error = producer.handle_broker_state(now, Some(state)).unwrap_err();
-    assert!(matches!(error, ProducerError::AcknowledgedLost { .. }), "{error}");
+    assert!(
+        matches!(error, ProducerError::AcknowledgedLost { .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_last_sequence_inside_a_batch_is_an_error() {
     let now = Instant::now_for_tests();
-    let identity = Identity { producer_id: 1, epoch: 0 };
+    let identity = Identity {
+        producer_id: 1,
+        epoch: 0,
+    };
     let mut producer =
         PartitionProducer::<()>::new(Some(identity), Sequence::ZERO, true, 5, TIMING);
     producer.push(10, ());
-    let state = BrokerState { epoch: 0, last: Sequence::new(4).unwrap() };
+    let state = BrokerState {
+        epoch: 0,
+        last: Sequence::new(4).unwrap(),
+    };
     let error = producer.handle_broker_state(now, Some(state)).unwrap_err();
-    assert!(matches!(error, ProducerError::ForeignSequence { .. }), "{error}");
+    assert!(
+        matches!(error, ProducerError::ForeignSequence { .. }),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_sent_batch_fails_after_the_delivery_timeout() {
     let now = Instant::now_for_tests();
-    let timing = Timing { delivery: Duration::from_secs(120), ..TIMING };
-    let identity = Identity { producer_id: 1, epoch: 0 };
+    let timing = Timing {
+        delivery: Duration::from_secs(120),
+        ..TIMING
+    };
+    let identity = Identity {
+        producer_id: 1,
+        epoch: 0,
+    };
     let mut producer =
         PartitionProducer::<()>::new(Some(identity), Sequence::ZERO, true, 5, timing);
     let id = producer.push(1, ());
-    assert!(producer.handle_timeout(now + timing.delivery).is_ok(), "not sent yet");
+    assert!(
+        producer.handle_timeout(now + timing.delivery).is_ok(),
+        "not sent yet"
+    );
     producer.handle_sent(now, id);
     assert_eq!(producer.poll_timeout(), Some(now + timing.delivery));
     assert!(producer.handle_timeout(now + timing.delivery).is_err());
