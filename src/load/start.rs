@@ -174,8 +174,10 @@ fn resume(
     config: &LoadConfig,
     job: &mut Job,
 ) -> Result<Vec<GoOn>, LoadError> {
+    let unbegun = begin_slots(control, options, topic, job)?;
     let partitions = (0..).zip(&job.slots).zip(&topic.leaders);
     let resumed = partitions
+        .filter(|((partition, _), _)| !unbegun.contains(partition))
         .map(|((partition, &slot), &leader)| Resumed {
             partition,
             slot,
@@ -183,7 +185,7 @@ fn resume(
         })
         .collect();
     let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
-    let decided = Resume {
+    let mut decided = Resume {
         control,
         survey: &mut survey,
         topic: &topic.name,
@@ -207,7 +209,33 @@ fn resume(
             );
         }
     }
+    decided.extend(
+        unbegun
+            .iter()
+            .map(|&index| fresh(index, job.slots[index as usize])),
+    );
     Ok(decided)
+}
+
+/// A process that died after it made the state and before it noted in it what would be in flight has
+/// sent nothing: those slots are still as they were made, without a producer. Gives their partitions.
+fn begin_slots(
+    control: &mut Control,
+    options: &LoadOptions,
+    topic: &Topic,
+    job: &mut Job,
+) -> Result<Vec<u32>, LoadError> {
+    let slots = (0..).zip(&job.slots);
+    let unbegun = slots.filter(|(_, slot)| slot.end_offset_at_start < 0);
+    let unbegun: Vec<u32> = unbegun.map(|(partition, _)| partition).collect();
+    if !unbegun.is_empty() {
+        let ends = target::end_offsets(control, topic, options.producer.block_max)?;
+        let first = first_slots(&job.header, &ends);
+        for &partition in &unbegun {
+            job.slots[partition as usize] = first[partition as usize];
+        }
+    }
+    Ok(unbegun)
 }
 
 fn deal_out(
