@@ -4,4 +4,5 @@
 
 mod cli;
 mod kafka;
+mod kill;
 mod tidy;

@@ -1,0 +1,248 @@
+//! A load that is started as often as it takes, and what must have come of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::between;
+use super::process::{End, Process, read_log, ringmain};
+use crate::kafka::judge::{Isolation, Judge};
+use crate::kafka::lines::{Expected, Lines, Random, Verdict, check_lines};
+
+/// A load that nobody disturbs any more.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// The files of a job and the flags that every start of it has.
+#[derive(Debug)]
+pub(super) struct Job {
+    directory: TempDir,
+    topic: String,
+    flags: Vec<String>,
+    files: Vec<Vec<u8>>,
+    /// Lines that are too long: file, and where in it.
+    refused: Vec<Refused>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Refused {
+    file: usize,
+    offset: u64,
+    length: u64,
+    name: (u16, u32),
+}
+
+impl Job {
+    pub(super) fn new(topic: &str) -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("kill-")
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("the target directory can be written");
+        std::fs::create_dir(directory.path().join("inputs")).expect("the directory is new");
+        Self {
+            directory,
+            topic: topic.to_owned(),
+            flags: Vec::new(),
+            files: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    pub(super) fn to(self, bootstrap: &str) -> Self {
+        self.flags(&["-b", bootstrap])
+    }
+
+    pub(super) fn flags(mut self, flags: &[&str]) -> Self {
+        self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
+        self
+    }
+
+    /// One more file: these, one behind the other. Those longer than `line_bytes_max` are refused.
+    pub(super) fn file(mut self, parts: &[Lines], line_bytes_max: usize) -> Self {
+        let index = self.files.len();
+        let mut content = Vec::new();
+        for part in parts {
+            let bytes = part.bytes();
+            let mut at = content.len();
+            for (number, line) in (0..).zip(bytes.split_inclusive(|&b| b == part.delimiter)) {
+                let length = line.len() - usize::from(line.last() == Some(&part.delimiter));
+                if length > line_bytes_max {
+                    let (offset, length) = (at as u64, length as u64);
+                    let name = (part.task, number);
+                    self.refused.push(Refused {
+                        file: index,
+                        offset,
+                        length,
+                        name,
+                    });
+                }
+                at += line.len();
+            }
+            content.extend(bytes);
+        }
+        std::fs::write(self.file_path(index), &content).expect("the directory is ours");
+        self.files.push(content);
+        self
+    }
+
+    fn file_path(&self, index: usize) -> PathBuf {
+        self.directory.path().join(format!("inputs/{index:05}"))
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(super) fn log(&self) -> String {
+        read_log(&self.path("log"))
+    }
+
+    /// Where its state lies, once it has one.
+    pub(super) fn state(&self) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(self.path("state")).ok()?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        paths.find(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "state")
+        })
+    }
+
+    pub(super) fn spawn(&self) -> Process {
+        self.spawn_with(&[])
+    }
+
+    /// Starts it, with more flags.
+    pub(super) fn spawn_with(&self, more: &[&str]) -> Process {
+        let text = |path: &Path| path.to_str().expect("our paths are text").to_owned();
+        let mut arguments = vec!["load".to_owned(), text(&self.path("inputs"))];
+        arguments.extend([
+            "-t".to_owned(),
+            self.topic.clone(),
+            "--no-progress".to_owned(),
+        ]);
+        arguments.extend(["--state".to_owned(), text(&self.path("state"))]);
+        arguments.extend(["--summary".to_owned(), text(&self.path("summary"))]);
+        if !self.refused.is_empty() {
+            arguments.extend(["--rejects".to_owned(), text(&self.path("rejects"))]);
+            arguments.extend(["--max-errors".to_owned(), self.refused.len().to_string()]);
+        }
+        arguments.extend(self.flags.iter().cloned());
+        arguments.extend(more.iter().map(|&flag| flag.to_owned()));
+        Process::spawn(ringmain(&arguments), &self.path("log"))
+    }
+
+    /// What it exits with when all is delivered.
+    fn done(&self) -> End {
+        End::Code(if self.refused.is_empty() { 0 } else { 3 })
+    }
+
+    /// Fails the test unless this is the end of a load that delivered everything.
+    #[track_caller]
+    pub(super) fn assert_done(&self, end: End) {
+        assert_eq!(end, self.done(), "{}", self.log());
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub(super) fn finish(&self) -> Value {
+        self.assert_done(self.spawn().end_within(LIMIT));
+        self.summary()
+    }
+
+    pub(super) fn summary(&self) -> Value {
+        let bytes = std::fs::read(self.path("summary")).expect("a run that ended wrote it");
+        serde_json::from_slice(&bytes).expect("a summary is JSON")
+    }
+
+    /// Starts it until it is done, killed up to `kills` times on the way. Gives the number of kills
+    /// that found it alive.
+    #[track_caller]
+    pub(super) fn run_killed(&self, random: &mut Random, kills: u32) -> u32 {
+        let mut survived = 0;
+        while survived < kills {
+            let process = self.spawn();
+            process.has_exited_within(moment(random));
+            match process.kill9() {
+                End::Killed => survived += 1,
+                end @ End::Code(_) => {
+                    self.assert_done(end);
+                    return survived;
+                }
+            }
+        }
+        self.finish();
+        survived
+    }
+
+    pub(super) fn expected(&self) -> Expected {
+        let mut expected = Expected::new(self.files.clone(), b'\n');
+        for Refused {
+            name: (task, number),
+            ..
+        } in &self.refused
+        {
+            expected.refuse(*task, *number);
+        }
+        expected
+    }
+
+    pub(super) fn verdict(&self, judge: &Judge) -> Verdict {
+        let dump = judge.dump(&self.topic, Isolation::ReadUncommitted);
+        check_lines(&self.expected(), &dump.expect("the judge reads"))
+    }
+
+    /// Every line once, in order; each refused one once in the rejects file; and a further start
+    /// finds that nothing is to be done.
+    #[track_caller]
+    pub(super) fn assert_exact(&self, judge: &Judge) {
+        let verdict = self.verdict(judge);
+        assert!(verdict.is_clean(), "{verdict}\n{}", self.log());
+        self.assert_rejects();
+        let again = self.finish();
+        assert_eq!(again["already_loaded"], true, "{again}");
+        let offsets = judge.end_offsets(&self.topic).expect("the judge asks");
+        let found: usize = offsets
+            .iter()
+            .map(|&end| usize::try_from(end).expect("from 0"))
+            .sum();
+        assert_eq!(
+            found,
+            verdict.found,
+            "a further start sent something\n{}",
+            self.log()
+        );
+    }
+
+    #[track_caller]
+    fn assert_rejects(&self) {
+        if self.refused.is_empty() {
+            return;
+        }
+        let text = std::fs::read_to_string(self.path("rejects")).expect("it was asked for");
+        let lines = text.lines().map(|line| {
+            let line: Value = serde_json::from_str(line).expect("a reject is JSON");
+            let number = |key: &str| {
+                line[key]
+                    .as_u64()
+                    .unwrap_or_else(|| panic!("{key}: {line}"))
+            };
+            let file = usize::try_from(number("input")).expect("counted from 1") - 1;
+            (file, number("offset"), number("length"))
+        });
+        let found: Vec<_> = lines.collect();
+        let expected: Vec<_> = self
+            .refused
+            .iter()
+            .map(|r| (r.file, r.offset, r.length))
+            .collect();
+        assert_eq!(found, expected, "the rejects\n{}", self.log());
+    }
+}
+
+/// A moment to kill a process at. The start-up is short and has much in it, so it has a scale of its own; how long
+/// the rest takes depends on the job and the machine, so there are three scales.
+fn moment(random: &mut Random) -> Duration {
+    let most = [12, 40, 120, 400][random.within(0, 3)];
+    between(random, 0, most)
+}
