@@ -139,6 +139,23 @@ pub struct Counters {
 }
 
 /// Files and sockets of one thread, driven by one of the bodies.
+///
+/// ```
+/// use engine::io::{Choice, Io, Returned, Token};
+/// use engine::memory::Buffer;
+///
+/// let (mut io, chosen) = Io::new(Choice::Auto)?;
+/// println!("I/O by {chosen}");
+/// let file = io.add_file(std::fs::File::open("/dev/zero")?.into());
+/// io.read(file, 0, Buffer::new(4096), 0..100, Token(7));
+/// let mut completions = Vec::new();
+/// io.reap(None, &mut completions)?;
+/// let completion = completions.pop().expect("nothing wakes it early here");
+/// assert_eq!(completion.token, Token(7));
+/// assert_eq!(completion.result?, 100);
+/// assert!(matches!(completion.buffers, Returned::Buffer(buffer) if buffer.len() == 4096));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub enum Io {
     /// Over io_uring.

@@ -7,6 +7,7 @@
 
 mod done;
 mod files;
+mod helper;
 mod sockets;
 
 use std::io;
@@ -21,6 +22,7 @@ use mio::{Events, Interest};
 
 use self::done::Done;
 use self::files::{Files, Read};
+use self::helper::Action;
 use self::sockets::Sockets;
 use super::{Completion, Counters, FileId, Payload, SocketId, Token, Waker};
 use crate::memory::Buffer;
@@ -83,9 +85,7 @@ impl Poll {
             range,
             filled: 0,
         };
-        if let Some(completion) = self.files.read(file, token, read, calls) {
-            self.done.push(completion);
-        }
+        self.files.read(file, token, read, &mut self.done, calls);
     }
 
     pub(super) fn write(
@@ -97,12 +97,18 @@ impl Poll {
         token: Token,
     ) {
         self.counters.writes += 1;
-        self.files.write(file, position, buffer, range, token);
+        let action = Action::Write {
+            position,
+            buffer,
+            range,
+        };
+        self.files.hand_over(file, token, action, &mut self.done);
     }
 
     pub(super) fn sync(&mut self, file: FileId, token: Token) {
         self.counters.syncs += 1;
-        self.files.sync(file, token);
+        self.files
+            .hand_over(file, token, Action::Sync, &mut self.done);
     }
 
     pub(super) fn connect(&mut self, address: SocketAddr, token: Token) -> SocketId {
@@ -185,6 +191,8 @@ impl Poll {
     /// Waits for events; says whether a signal ended the wait.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         self.counters.system_calls += 1;
+        // The call counts milliseconds in 31 bits; the loop goes on after a wait that was cut.
+        let timeout = timeout.map(|timeout| timeout.min(WAIT_MAX));
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -206,6 +214,9 @@ impl Poll {
 }
 
 const WAKER: mio::Token = mio::Token(usize::MAX);
+
+/// The longest single wait.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// Events taken in one call; more sockets than that wait for the next.
 const EVENTS_MAX: usize = 64;
