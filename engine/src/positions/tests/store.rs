@@ -290,6 +290,45 @@ fn two_makers_at_once_end_with_one_file_and_one_owner() {
     }
 }
 
+/// How many descriptors of this process are of the file that `path` names.
+fn descriptors(path: &Path) -> usize {
+    let entries = fs::read_dir("/proc/self/fd").unwrap();
+    let links = entries.filter_map(|entry| fs::read_link(entry.unwrap().path()).ok());
+    links.filter(|link| link == path).count()
+}
+
+#[test]
+fn who_waits_for_the_lock_of_a_file_that_is_replaced_waits_for_the_new_one() {
+    let (_keep, path) = directory();
+    let path = path
+        .parent()
+        .unwrap()
+        .canonicalize()
+        .unwrap()
+        .join(path.file_name().unwrap());
+    let mut store = create(&path, 1);
+    assert_eq!(descriptors(&path), 1);
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| Store::locate(&path, Duration::from_millis(500)));
+        let begun = Instant::now();
+        while descriptors(&path) < 2 {
+            assert!(
+                begun.elapsed() < Duration::from_millis(400),
+                "the waiter opens the file"
+            );
+            std::thread::yield_now();
+        }
+        // The lock that is waited for is let go, but the one that counts is held.
+        store.put_header(&[b'h'; 50_000]).unwrap();
+        put(&mut store, 0, 1);
+        let refused = waiter.join().unwrap();
+        assert!(
+            matches!(refused, Err(StoreError::Locked { .. })),
+            "{refused:?}"
+        );
+    });
+}
+
 #[test]
 fn who_waits_for_a_removed_file_gets_the_one_that_took_its_name() {
     let (_keep, path) = directory();
