@@ -13,7 +13,7 @@ use engine::flow::config::{LoadConfig, LoadObserver, PartitionStart, Progress};
 use engine::flow::to_kafka::{ShardReport, ToKafka};
 use engine::input::Input;
 use engine::io::{Choice, Io, Waker};
-use engine::positions::{PartitionSlot, Store};
+use engine::positions::{Job, PartitionSlot};
 use kafka_protocol::messages::MetadataResponse;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -44,7 +44,7 @@ pub(super) struct Drive<'a> {
     pub(super) metadata: &'a MetadataResponse,
     pub(super) progress: Arc<Progress>,
     pub(super) observer: Arc<dyn LoadObserver>,
-    pub(super) store: Arc<Mutex<Store>>,
+    pub(super) job: Arc<Mutex<Job>>,
     /// The counters when this run began.
     pub(super) begun: Snapshot,
     pub(super) shows_progress: bool,
@@ -191,12 +191,12 @@ impl Drive<'_> {
 
     /// Makes durable what shards have stored, without holding them up.
     fn sync(&self) -> Result<(), LoadError> {
-        let lock = || self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(checkpoint) = lock().begin_sync()? else {
+        let lock = || self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(checkpoint) = lock().store().begin_sync()? else {
             return Ok(());
         };
         let written = checkpoint.write();
-        lock().end_sync(written)?;
+        lock().store().end_sync(written)?;
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use engine::flow::resume::ResumeError;
 use engine::flow::survey::SurveyError;
 use engine::flow::to_kafka::FlowError;
 use engine::io::IoSetupError;
-use engine::positions::StoreError;
+use engine::positions::{JobError, StoreError};
 use protocol::error_code::ErrorCode;
 use thiserror::Error;
 
@@ -74,10 +74,10 @@ pub(crate) enum LoadError {
     },
     #[error(transparent)]
     State(#[from] StoreError),
-    #[error("the state {path} cannot be used: {why}", path = path.display())]
-    StateContent { path: PathBuf, why: String },
-    #[error("{why}")]
-    Frozen { why: String },
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error("the path of {path} is not UTF-8: it cannot be noted in the state", path = path.display())]
+    NotUtf8 { path: PathBuf },
     #[error("{why}")]
     InputChanged { why: String },
     #[error(transparent)]
@@ -101,7 +101,8 @@ impl LoadError {
             | Self::Io(_)
             | Self::Compacted { .. }
             | Self::NoSuchPartition { .. }
-            | Self::Frozen { .. } => Exit::Usage,
+            | Self::NotUtf8 { .. } => Exit::Usage,
+            Self::Job(error) if error.is_usage() => Exit::Usage,
             Self::Rejects(
                 RejectsError::NotEmpty { .. }
                 | RejectsError::NotRegular { .. }

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::flow::config::{LoadConfig, Progress};
-use engine::positions::{PartitionSlot, Store};
+use engine::positions::{FrozenSettings, Job, JobStart, PartitionSlot};
 
 use super::Begun;
 use super::drive::Outcome;
 use super::error::LoadError;
 use super::observer::Observer;
 use super::start::now_ms;
-use super::state::Job;
 use super::target::Topic;
 use crate::options::{Exit, LoadOptions};
 use crate::progress::{self, Snapshot};
@@ -23,8 +22,8 @@ pub(super) struct Finish<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) topic: &'a Topic,
     pub(super) config: &'a LoadConfig,
-    pub(super) job: &'a mut Job,
-    pub(super) store: &'a Arc<Mutex<Store>>,
+    pub(super) job: &'a Arc<Mutex<Job>>,
+    pub(super) slots: &'a [PartitionSlot],
     pub(super) observer: &'a Observer,
     pub(super) progress: &'a Progress,
     pub(super) begun: Begun,
@@ -34,10 +33,7 @@ pub(super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    pub(super) fn run(mut self, outcome: Outcome) -> Result<Exit, LoadError> {
-        for &(partition, slot) in &outcome.slots {
-            self.job.slots[partition as usize] = slot;
-        }
+    pub(super) fn run(self, outcome: Outcome) -> Result<Exit, LoadError> {
         let mut failure = outcome.failure;
         let mut exit = match (outcome.signal, outcome.was_stopped) {
             (Some(signal_hook::consts::SIGINT), true) => Exit::Interrupted,
@@ -64,22 +60,24 @@ impl Finish<'_> {
     }
 
     /// Everything is loaded: the rejects go in order, and the state says so.
-    fn complete(&mut self, exit: Exit) -> Result<(), LoadError> {
+    fn complete(&self, exit: Exit) -> Result<(), LoadError> {
         if let Some(rejects) = self.observer.take_rejects() {
             rejects.finish(self.config.rules.delimiter)?;
         }
-        self.job.header.finished_ms = now_ms();
-        self.job.header.exit_code = exit.code();
-        let header = self.job.encode_header()?;
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.sync()?;
-        store.put_header(&header)?;
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.store().sync()?;
+        job.finish(now_ms(), exit.code())?;
         Ok(())
     }
 
     fn sync(&self) -> Result<(), LoadError> {
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(store.sync()?)
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(job.store().sync()?)
+    }
+
+    fn settings(&self) -> FrozenSettings {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.header().settings
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -117,7 +115,7 @@ impl Finish<'_> {
             records: self.begun.records,
             bytes: self.begun.bytes,
         });
-        let is_exact = self.job.header.settings.idempotence && self.doubts.is_empty();
+        let is_exact = self.settings().idempotence && self.doubts.is_empty();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let records_per_second = records as f64 / seconds.max(1e-6);
         let summary = Summary {
@@ -129,7 +127,7 @@ impl Finish<'_> {
             bytes: done.bytes - self.begun.bytes,
             seconds,
             records_per_second,
-            partitions: partitions(&self.job.slots),
+            partitions: partitions(self.slots),
             rejects: done.rejects,
             retries: done.retries,
             resumed: self.resumed,
@@ -165,7 +163,7 @@ impl Finish<'_> {
     fn say_where(&self) {
         let deal = self.config.rules.deal;
         let open = (0..)
-            .zip(&self.job.slots)
+            .zip(self.slots)
             .filter(|(partition, _)| deal.has_chunks(*partition))
             .map(|(partition, slot)| {
                 let chunk = deal.first_chunk(partition, slot.position);
@@ -203,7 +201,10 @@ pub(super) fn already_loaded(
     topic: &Topic,
     job: &Job,
 ) -> Result<Exit, LoadError> {
-    let when = jiff::Timestamp::from_millisecond(job.header.finished_ms).map_or_else(
+    let JobStart::Finished { at_ms, exit_code } = job.start() else {
+        unreachable!("the caller saw that it is finished");
+    };
+    let when = jiff::Timestamp::from_millisecond(at_ms).map_or_else(
         |_| "an earlier day".to_owned(),
         |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     );
@@ -211,13 +212,14 @@ pub(super) fn already_loaded(
         let line = format!("already loaded on {when}; --restart loads it again\n");
         drop(progress::write_stderr(line.as_bytes()));
     }
-    let exit = if job.header.exit_code == Exit::Rejects.code() {
+    let is_rejects = exit_code == Exit::Rejects.code();
+    let exit = if is_rejects {
         Exit::Rejects
     } else {
         Exit::Done
     };
     if let Some(path) = &options.summary {
-        let sum = |of: fn(&PartitionSlot) -> u64| job.slots.iter().map(of).sum();
+        let sum = |of: fn(&PartitionSlot) -> u64| job.slots().iter().map(of).sum();
         let records = sum(|slot| slot.records);
         let summary = Summary {
             topic: topic.name.clone(),
@@ -228,7 +230,7 @@ pub(super) fn already_loaded(
             bytes: 0,
             seconds: 0.0,
             records_per_second: 0.0,
-            partitions: partitions(&job.slots),
+            partitions: partitions(job.slots()),
             rejects: sum(|slot| slot.rejects),
             retries: 0,
             resumed: true,
@@ -236,7 +238,7 @@ pub(super) fn already_loaded(
                 records,
                 bytes: sum(|slot| slot.bytes),
             }),
-            promise: if job.header.settings.idempotence {
+            promise: if job.header().settings.idempotence {
                 Promise::ExactlyOnce
             } else {
                 Promise::AtLeastOnce { doubts: Vec::new() }

@@ -24,6 +24,7 @@ use connectors::file::rejects::Rejects;
 use engine::control::Control;
 use engine::flow::config::Progress;
 use engine::io::Io;
+use engine::positions::{Job, JobHeader, JobStart, PartitionSlot};
 
 use crate::options::{Exit, LoadOptions, Target};
 use crate::{progress, summary};
@@ -31,7 +32,6 @@ use drive::{Drive, Signals};
 pub(crate) use error::LoadError;
 use observer::Observer;
 use start::Started;
-use state::{Job, Opened};
 
 pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     let begun = Instant::now();
@@ -94,40 +94,38 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn run(&mut self) -> Result<Exit, LoadError> {
+        let mut restart = self.options.restart;
         loop {
-            let opened = state::open(self.options, &self.inputs, &self.topic)?;
-            let mut job = match opened {
-                Opened::Fresh(place) => start::new_job(
-                    &mut self.control,
-                    self.options,
-                    &self.inputs,
-                    &self.topic,
-                    place,
-                )?,
-                Opened::Found(job) => job,
-            };
-            let job = match job.growth(&self.inputs)? {
-                state::Growth::Finished => {
+            let mut job = state::open(self.options, &self.inputs, &self.topic, restart)?;
+            restart = false;
+            let has_grown = job.growth().is_some();
+            match job.start() {
+                JobStart::Finished { .. } if !has_grown => {
                     return finish::already_loaded(self.options, &self.topic, &job);
                 }
-                state::Growth::Go => job,
+                JobStart::Finished { .. } => {
+                    job.extend()?;
+                    tracing::info!("the input has grown since it was loaded: loading the rest");
+                }
                 // The old end first; then once more, with the rest.
-                state::Growth::OldEndFirst => {
+                JobStart::Resumed { .. } if has_grown => {
                     let exit = self.drive(job)?;
                     if matches!(exit, Exit::Done | Exit::Rejects) {
                         continue;
                     }
                     return Ok(exit);
                 }
-            };
+                JobStart::Resumed { .. } | JobStart::Fresh => {}
+            }
             return self.drive(job);
         }
     }
 
-    fn drive(&mut self, mut job: Box<Job>) -> Result<Exit, LoadError> {
-        let config = plan::load_config(self.options, &self.client, &self.topic, &job);
+    fn drive(&mut self, mut job: Job) -> Result<Exit, LoadError> {
+        let config = plan::load_config(self.options, &self.client, &self.topic, job.header());
         let Started {
             shards,
+            mut slots,
             doubts,
             begun,
             resumed,
@@ -138,27 +136,27 @@ impl Loader<'_> {
             &config,
             &mut job,
         )?;
-        let store = Arc::new(Mutex::new(job.take_store()));
-        let rejects = self.open_rejects(&job, resumed)?;
+        let rejects = self.open_rejects(job.header(), &slots, resumed)?;
+        let job = Arc::new(Mutex::new(job));
         let observer = Arc::new(Observer::new(
             Arc::clone(&config.input),
             config.rules.delimiter,
-            Arc::clone(&store),
+            Arc::clone(&job),
             rejects,
             begun.rejects,
             self.options.max_errors,
         ));
+        let progress = Arc::new(Progress::default());
         let drive = Drive {
             config: &config,
             io: self.options.io,
             metadata: &self.topic.metadata,
-            progress: Arc::new(Progress::default()),
+            progress: Arc::clone(&progress),
             observer: Arc::clone(&observer) as _,
-            store: Arc::clone(&store),
+            job: Arc::clone(&job),
             begun,
             shows_progress: self.options.progress && !self.options.quiet,
         };
-        let progress = Arc::clone(&drive.progress);
         let signals = match self.signals.take() {
             Some(signals) => signals,
             None => Signals::install()?,
@@ -166,12 +164,15 @@ impl Loader<'_> {
         let outcome = drive.run(shards, &signals);
         self.signals = Some(signals);
         let outcome = self.check_topic_at_end(outcome?);
+        for &(partition, slot) in &outcome.slots {
+            slots[partition as usize] = slot;
+        }
         let finish = finish::Finish {
             options: self.options,
             topic: &self.topic,
             config: &config,
-            job: &mut job,
-            store: &store,
+            job: &job,
+            slots: &slots,
             observer: &observer,
             progress: &progress,
             begun,
@@ -204,15 +205,21 @@ impl Loader<'_> {
         outcome
     }
 
-    fn open_rejects(&self, job: &Job, resumed: bool) -> Result<Option<Rejects>, LoadError> {
+    fn open_rejects(
+        &self,
+        header: &JobHeader,
+        slots: &[PartitionSlot],
+        resumed: bool,
+    ) -> Result<Option<Rejects>, LoadError> {
         let Some(path) = &self.options.rejects else {
             return Ok(None);
         };
-        let files = job.input_files();
+        let files = state::input_files(header);
         let path: &Path = path;
         if resumed {
-            let input = job.input();
-            let covered = |file: usize, offset: u64| job.covers(&input, file, offset);
+            let input = state::input(header);
+            let covered =
+                |file: usize, offset: u64| state::covers(header, slots, &input, file, offset);
             Ok(Some(Rejects::resume(path, &files, covered)?))
         } else {
             Ok(Some(Rejects::create(path, &files, self.options.restart)?))

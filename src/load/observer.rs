@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use connectors::file::rejects::{Reject as RejectedRecord, Rejects};
 use engine::flow::config::{LoadObserver, Reject};
 use engine::input::Input;
-use engine::positions::Store;
+use engine::positions::Job;
 
 /// Refused records that are named in the log when no file takes them; the rest are only counted.
 const NAMED_MAX: u64 = 20;
@@ -18,7 +18,7 @@ const NAMED_MAX: u64 = 20;
 pub(super) struct Observer {
     input: Arc<Input>,
     delimiter: u8,
-    store: Arc<Mutex<Store>>,
+    job: Arc<Mutex<Job>>,
     rejects: Mutex<Option<Rejects>>,
     count: AtomicU64,
     max_errors: u64,
@@ -29,7 +29,7 @@ impl Observer {
     pub(super) fn new(
         input: Arc<Input>,
         delimiter: u8,
-        store: Arc<Mutex<Store>>,
+        job: Arc<Mutex<Job>>,
         rejects: Option<Rejects>,
         before: u64,
         max_errors: u64,
@@ -37,7 +37,7 @@ impl Observer {
         Self {
             input,
             delimiter,
-            store,
+            job,
             rejects: Mutex::new(rejects),
             count: AtomicU64::new(before),
             max_errors,
@@ -71,8 +71,8 @@ impl Observer {
 
 impl LoadObserver for Observer {
     fn sync(&self) -> Result<(), String> {
-        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        store.sync().map_err(|error| error.to_string())
+        let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.store().sync().map_err(|error| error.to_string())
     }
 
     fn reject(&self, reject: &Reject) -> Result<(), String> {

@@ -7,12 +7,12 @@ use engine::flow::CutRules;
 use engine::flow::config::{ClientConfig, LoadConfig, Rate};
 use engine::input::Deal;
 use engine::limits::{BATCH_BYTES_MAX, CHUNK_BYTES};
-use engine::positions::FrozenSettings;
+use engine::positions::{FrozenSettings, JobHeader};
 use protocol::client::producer::Timing;
 use protocol::records::header::Compression;
 
 use super::error::LoadError;
-use super::state::Job;
+use super::state;
 use super::target::Topic;
 use crate::options::{self, LoadOptions, Target};
 
@@ -145,10 +145,10 @@ pub(super) fn load_config(
     options: &LoadOptions,
     client: &ClientConfig,
     topic: &Topic,
-    job: &Job,
+    header: &JobHeader,
 ) -> LoadConfig {
     let producer = &options.producer;
-    let settings = &job.header.settings;
+    let settings = &header.settings;
     // A producer that is forgotten while batches of it wait would lose one without an error: then
     // one at a time.
     let is_soon_forgotten = topic.producer_expiration / 2 < producer.delivery_timeout;
@@ -159,7 +159,7 @@ pub(super) fn load_config(
     };
     let shards = shard_count(settings);
     LoadConfig {
-        input: Arc::new(job.input()),
+        input: Arc::new(state::input(header)),
         topic: topic.name.clone(),
         topic_id: topic.id,
         rules: cut_rules(settings),

@@ -1,23 +1,16 @@
 //! Where each partition begins: at zero for a new job, else where the state and the brokers say.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use connectors::file::inputs::Inputs;
 use engine::control::Control;
 use engine::flow::config::{LoadConfig, PartitionStart};
 use engine::flow::resume::{self, GoOn, Resume, Resumed};
 use engine::flow::survey::Survey;
-use engine::positions::{
-    DIRECTION_LOAD, Fresh, JobHeader, KIND_JOB, LaneProducer, PartitionSlot, Store,
-};
+use engine::positions::{FrozenSettings, Job, JobHeader, JobStart, LaneProducer, PartitionSlot};
 
 use super::Begun;
 use super::error::LoadError;
 use super::plan;
-use super::state::{self, Job};
 use super::target::{self, Topic};
 use crate::options::LoadOptions;
 use crate::summary::Doubt;
@@ -27,6 +20,8 @@ use crate::summary::Doubt;
 pub(super) struct Started {
     /// By shard, then by lane.
     pub(super) shards: Vec<Vec<Vec<PartitionStart>>>,
+    /// What is acknowledged, by partition.
+    pub(super) slots: Vec<PartitionSlot>,
     /// Where records may come to lie twice.
     pub(super) doubts: Vec<Doubt>,
     /// What earlier runs have done.
@@ -39,61 +34,6 @@ pub(super) fn now_ms() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Makes the state of a new job durable: before its first send.
-pub(super) fn new_job(
-    control: &mut Control,
-    options: &LoadOptions,
-    inputs: &Inputs,
-    topic: &Topic,
-    path: PathBuf,
-) -> Result<Box<Job>, LoadError> {
-    // Random, so that many small jobs do not all fill partition 0.
-    let base = u32::try_from(RandomState::new().hash_one(0u8) >> 33).expect("31 bits");
-    let settings = plan::freeze(options, topic, base);
-    let mut lane_producers = Vec::new();
-    if settings.idempotence {
-        for _ in 0..settings.lanes {
-            let (id, epoch) = target::init_producer_id(control, options)?;
-            lane_producers.push(LaneProducer { id, epoch });
-        }
-    }
-    let ends = target::end_offsets(control, topic, options.producer.block_max)?;
-    let header = JobHeader {
-        cluster_id: topic.cluster_id.clone(),
-        topic: topic.name.clone(),
-        topic_id: topic.id,
-        direction: DIRECTION_LOAD,
-        arguments: inputs.arguments.clone(),
-        inputs: inputs
-            .files
-            .iter()
-            .map(state::identity)
-            .collect::<Result<_, _>>()?,
-        settings,
-        lane_producers,
-        previous_ends: Vec::new(),
-        started_ms: now_ms(),
-        finished_ms: 0,
-        exit_code: 0,
-    };
-    let slots = first_slots(&header, &ends);
-    let encoded = header.encode().map_err(|why| LoadError::StateContent {
-        path: path.clone(),
-        why,
-    })?;
-    let fresh = Fresh {
-        kind: KIND_JOB,
-        header: encoded,
-        positions: settings.partitions,
-        initial: PartitionSlot::default().encode(),
-    };
-    let store = Store::create(&path, &fresh)?.ok_or_else(|| LoadError::StateContent {
-        path,
-        why: "another process has just begun the same load".to_owned(),
-    })?;
-    Ok(Box::new(Job::begun(header, slots, store)))
 }
 
 /// Nothing sent: who will produce, and where the log ends before that.
@@ -119,16 +59,11 @@ pub(super) fn partitions(
     config: &LoadConfig,
     job: &mut Job,
 ) -> Result<Started, LoadError> {
-    let resumed = !job.is_new;
-    let decided = if resumed {
-        resume(control, options, topic, config, job)?
-    } else {
-        (0..)
-            .zip(&job.slots)
-            .map(|(partition, slot)| fresh(partition, *slot))
-            .collect()
-    };
-    let begun = job.slots.iter().fold(Begun::default(), |mut sum, slot| {
+    name_producers(control, options, job)?;
+    let resumed = job.start() != JobStart::Fresh;
+    let mut slots = job.slots().to_vec();
+    let decided = decide(control, options, topic, config, job.header(), &mut slots)?;
+    let begun = slots.iter().fold(Begun::default(), |mut sum, slot| {
         sum.records += slot.records;
         sum.bytes += slot.bytes;
         sum.rejects += slot.rejects;
@@ -147,14 +82,36 @@ pub(super) fn partitions(
             })
         })
         .collect();
-    let shards = deal_out(config, job, decided)?;
-    job.store_mut().sync()?;
+    let shards = deal_out(config, job, decided);
+    job.store().sync()?;
     Ok(Started {
         shards,
+        slots,
         doubts,
         begun,
         resumed,
     })
+}
+
+/// Asks for the lanes' producer ids, and notes them, before their first use.
+fn name_producers(
+    control: &mut Control,
+    options: &LoadOptions,
+    job: &mut Job,
+) -> Result<(), LoadError> {
+    let FrozenSettings {
+        idempotence, lanes, ..
+    } = job.header().settings;
+    if !idempotence || !job.header().lane_producers.is_empty() {
+        return Ok(());
+    }
+    let mut producers = Vec::new();
+    for _ in 0..lanes {
+        let (id, epoch) = target::init_producer_id(control, options)?;
+        producers.push(LaneProducer { id, epoch });
+    }
+    job.update(|header| header.lane_producers = producers)?;
+    Ok(())
 }
 
 fn fresh(partition: u32, slot: PartitionSlot) -> GoOn {
@@ -167,16 +124,17 @@ fn fresh(partition: u32, slot: PartitionSlot) -> GoOn {
     }
 }
 
-fn resume(
+fn decide(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,
     config: &LoadConfig,
-    job: &mut Job,
+    header: &JobHeader,
+    slots: &mut [PartitionSlot],
 ) -> Result<Vec<GoOn>, LoadError> {
-    let unbegun = begin_slots(control, options, topic, job)?;
-    let partitions = (0..).zip(&job.slots).zip(&topic.leaders);
-    let resumed = partitions
+    let unbegun = begin_slots(control, options, topic, header, slots)?;
+    let partitions = (0..).zip(slots.iter()).zip(&topic.leaders);
+    let resumed: Vec<Resumed> = partitions
         .filter(|((partition, _), _)| !unbegun.contains(partition))
         .map(|((partition, &slot), &leader)| Resumed {
             partition,
@@ -184,8 +142,31 @@ fn resume(
             leader,
         })
         .collect();
+    let mut decided = if resumed.is_empty() {
+        Vec::new()
+    } else {
+        resume(control, options, topic, config, resumed)?
+    };
+    for go_on in &decided {
+        slots[go_on.partition as usize] = go_on.slot;
+    }
+    decided.extend(
+        unbegun
+            .iter()
+            .map(|&index| fresh(index, slots[index as usize])),
+    );
+    Ok(decided)
+}
+
+fn resume(
+    control: &mut Control,
+    options: &LoadOptions,
+    topic: &Topic,
+    config: &LoadConfig,
+    resumed: Vec<Resumed>,
+) -> Result<Vec<GoOn>, LoadError> {
     let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
-    let mut decided = Resume {
+    let decided = Resume {
         control,
         survey: &mut survey,
         topic: &topic.name,
@@ -200,7 +181,6 @@ fn resume(
         error,
     })?;
     for go_on in &decided {
-        job.slots[go_on.partition as usize] = go_on.slot;
         if let Some(position) = go_on.doubt {
             tracing::warn!(
                 "at least once from input position {position}, partition {}: the brokers cannot \
@@ -209,30 +189,27 @@ fn resume(
             );
         }
     }
-    decided.extend(
-        unbegun
-            .iter()
-            .map(|&index| fresh(index, job.slots[index as usize])),
-    );
     Ok(decided)
 }
 
-/// A process that died after it made the state and before it noted in it what would be in flight has
-/// sent nothing: those slots are still as they were made, without a producer. Gives their partitions.
+/// Slots of a new job, and those of a process that died before it noted in them what would be in flight,
+/// are still as they were made, and nothing was sent. Gives their partitions.
 fn begin_slots(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,
-    job: &mut Job,
+    header: &JobHeader,
+    slots: &mut [PartitionSlot],
 ) -> Result<Vec<u32>, LoadError> {
-    let slots = (0..).zip(&job.slots);
-    let unbegun = slots.filter(|(_, slot)| slot.end_offset_at_start < 0);
+    let unbegun = (0..)
+        .zip(slots.iter())
+        .filter(|(_, slot)| slot.end_offset_at_start < 0);
     let unbegun: Vec<u32> = unbegun.map(|(partition, _)| partition).collect();
     if !unbegun.is_empty() {
         let ends = target::end_offsets(control, topic, options.producer.block_max)?;
-        let first = first_slots(&job.header, &ends);
+        let first = first_slots(header, &ends);
         for &partition in &unbegun {
-            job.slots[partition as usize] = first[partition as usize];
+            slots[partition as usize] = first[partition as usize];
         }
     }
     Ok(unbegun)
@@ -242,9 +219,9 @@ fn deal_out(
     config: &LoadConfig,
     job: &mut Job,
     decided: Vec<GoOn>,
-) -> Result<Vec<Vec<Vec<PartitionStart>>>, LoadError> {
-    let lanes = job.header.settings.lanes as usize;
-    let shard_count = plan::shard_count(&job.header.settings);
+) -> Vec<Vec<Vec<PartitionStart>>> {
+    let lanes = job.header().settings.lanes as usize;
+    let shard_count = plan::shard_count(&job.header().settings);
     let mut by_lane: Vec<Vec<PartitionStart>> = (0..lanes).map(|_| Vec::new()).collect();
     for GoOn {
         partition,
@@ -254,11 +231,10 @@ fn deal_out(
         ..
     } in decided
     {
-        let Some(mut writer) = job.store_mut().take_writer(partition) else {
-            let path = job.store_mut().path().to_owned();
-            let why = format!("it has no position of partition {partition}");
-            return Err(LoadError::StateContent { path, why });
-        };
+        let mut writer = job
+            .store()
+            .take_writer(partition)
+            .expect("the state has a position for each partition, and each is dealt out once");
         slot.clean = false;
         writer.put(&slot);
         if !config.rules.deal.has_chunks(partition) {
@@ -284,5 +260,5 @@ fn deal_out(
         shards[lane % shard_count].push(starts);
     }
     shards.retain(|lanes| lanes.iter().any(|starts| !starts.is_empty()));
-    Ok(shards)
+    shards
 }
