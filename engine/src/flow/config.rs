@@ -92,6 +92,8 @@ pub struct PartitionStart {
 pub struct Unconfirmed {
     /// Their ranges and counts, from the acknowledged position on.
     pub batches: Vec<SurveyedBatch>,
+    /// Records between them that were refused and noted, but not counted yet.
+    pub refused: Vec<Range<u64>>,
     /// The last sequence that the broker has. `None`: it may not be asked, so they are sent again one
     /// by one, and OUT_OF_ORDER_SEQUENCE_NUMBER means that the batch was there.
     pub state: Option<BrokerState>,

@@ -17,8 +17,9 @@ use kafka_protocol::protocol::StrBytes;
 use protocol::client::producer::{BrokerState, Identity, Sequence};
 use protocol::error_code::ErrorCode;
 
+use super::Tail;
 use super::config::{SurveyedBatch, Unconfirmed};
-use super::survey::{Survey, SurveyError};
+use super::survey::{Survey, SurveyError, Surveyed};
 use super::tail::{OurBatch, TailError, TailRequest, read_tails};
 use crate::control::{Control, ControlError, To};
 use crate::positions::PartitionSlot;
@@ -331,7 +332,7 @@ impl Resume<'_, '_> {
                 position: slot.position,
             });
         }
-        let batches = self
+        let Surveyed { batches, refused } = self
             .survey
             .batches(partition, slot.position, u64::from(ahead))?;
         let records: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
@@ -346,7 +347,12 @@ impl Resume<'_, '_> {
         }
         let epoch = slot.epoch;
         let state = Some(BrokerState { epoch, last });
-        Ok(Some(go_on(true, Some(Unconfirmed { batches, state }))))
+        let unconfirmed = Unconfirmed {
+            batches,
+            refused,
+            state,
+        };
+        Ok(Some(go_on(true, Some(unconfirmed))))
     }
 
     /// We may not look: what may have been in flight goes again, one by one.
@@ -355,12 +361,14 @@ impl Resume<'_, '_> {
             partition, slot, ..
         } = resumed;
         let mut batches: Vec<SurveyedBatch> = Vec::new();
+        let mut refused = Vec::new();
         let mut position = slot.position;
         while batches.len() < IN_FLIGHT_MAX {
             let more = self.survey.batches(partition, position, 1)?;
-            let Some(last) = more.last() else { break };
+            let Some(last) = more.batches.last() else { break };
             position = last.range.end;
-            batches.extend(more);
+            batches.extend(more.batches);
+            refused.extend(more.refused);
         }
         // Forgotten producers are not recognised, so what arrived would be appended once more.
         let newest = Duration::from_millis(slot.newest_timestamp.max(0).cast_unsigned());
@@ -369,6 +377,7 @@ impl Resume<'_, '_> {
         let doubt = is_old.then_some(slot.position);
         let unconfirmed = Some(Unconfirmed {
             batches,
+            refused,
             state: None,
         });
         Ok(GoOn {
@@ -447,13 +456,14 @@ impl Resume<'_, '_> {
         }
         if records > 0 {
             let found = self.survey.skip(partition, slot.position, records)?;
-            let (position, tail) = found.ok_or(ResumeError::Beyond { partition, records })?;
-            slot.bytes += position - slot.position;
-            slot.position = position;
+            let skipped = found.ok_or(ResumeError::Beyond { partition, records })?;
+            slot.bytes += skipped.bytes;
+            slot.position = skipped.position;
             slot.records += records;
+            slot.rejects += skipped.refused;
             slot.next_sequence = next.value();
-            (slot.tail_crc, slot.tail_bytes, slot.tail_position) =
-                (tail.crc, tail.bytes, tail.position);
+            let Tail { crc, bytes, position } = skipped.tail;
+            (slot.tail_crc, slot.tail_bytes, slot.tail_position) = (crc, bytes, position);
         }
         Ok(GoOn {
             partition,

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -39,6 +40,37 @@ pub enum SurveyError {
     },
 }
 
+/// Batches in the input's order, and what lies between them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surveyed {
+    /// The batches.
+    pub batches: Vec<SurveyedBatch>,
+    /// Records before the last of them that were refused for their size.
+    pub refused: Vec<Range<u64>>,
+}
+
+/// Records that were passed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Behind the last one.
+    pub position: u64,
+    /// The bytes before that.
+    pub tail: Tail,
+    /// Bytes of input that they took.
+    pub bytes: u64,
+    /// Records between them that were refused for their size.
+    pub refused: u64,
+}
+
+/// What a cursor comes to next.
+enum Next {
+    Batch(SurveyedBatch),
+    /// A record that is too large for the topic.
+    Refused(Range<u64>),
+    /// Nothing more of its chunk.
+    ChunkEnd,
+}
+
 /// A reader of the input.
 #[derive(Debug)]
 pub struct Survey<'a> {
@@ -72,41 +104,56 @@ impl<'a> Survey<'a> {
         partition: u32,
         position: u64,
         records: u64,
-    ) -> Result<Vec<SurveyedBatch>, SurveyError> {
-        let mut found = Vec::new();
+    ) -> Result<Surveyed, SurveyError> {
+        let mut found = Surveyed::default();
+        let mut refused = Vec::new();
         let mut left = records;
         let mut cursor = Cursor::new(&self.rules, partition, position);
         while left > 0 && !cursor.is_at_end(self.input) {
-            if let Some(batch) = self.next_batch(&mut cursor, u32::MAX)? {
-                left = left.saturating_sub(u64::from(batch.count));
-                found.push(batch);
+            match self.next(&mut cursor, u32::MAX)? {
+                Next::Batch(batch) => {
+                    left = left.saturating_sub(u64::from(batch.count));
+                    found.batches.push(batch);
+                    // Those behind the last batch are found again by who goes on there.
+                    found.refused.append(&mut refused);
+                }
+                Next::Refused(range) => refused.push(range),
+                Next::ChunkEnd => {}
             }
         }
         Ok(found)
     }
 
-    /// The position behind the next `records` records of `partition`, and the tail before it; `None`
-    /// where there are fewer.
+    /// Passes the next `records` records of `partition`; `None` where there are fewer.
     pub fn skip(
         &mut self,
         partition: u32,
         position: u64,
         records: u64,
-    ) -> Result<Option<(u64, Tail)>, SurveyError> {
+    ) -> Result<Option<Skipped>, SurveyError> {
+        let mut skipped = Skipped {
+            position,
+            ..Skipped::default()
+        };
         let mut left = records;
         let mut cursor = Cursor::new(&self.rules, partition, position);
-        let mut end = (position, Tail::default());
         while left > 0 {
             if cursor.is_at_end(self.input) {
                 return Ok(None);
             }
             let at_most = u32::try_from(left).unwrap_or(u32::MAX);
-            if let Some(batch) = self.next_batch(&mut cursor, at_most)? {
-                left -= u64::from(batch.count);
-                end = (batch.range.end, batch.tail);
+            match self.next(&mut cursor, at_most)? {
+                Next::Batch(batch) => {
+                    left -= u64::from(batch.count);
+                    skipped.position = batch.range.end;
+                    skipped.bytes += batch.range.end - batch.range.start;
+                    skipped.tail = batch.tail;
+                }
+                Next::Refused(_) => skipped.refused += 1,
+                Next::ChunkEnd => {}
             }
         }
-        Ok(Some(end))
+        Ok(Some(skipped))
     }
 
     /// The checksum of `bytes` of the input at `position`.
@@ -123,12 +170,8 @@ impl<'a> Survey<'a> {
         Ok(content[0])
     }
 
-    /// What the cursor's chunk gives next: a batch, or nothing more of this chunk.
-    fn next_batch(
-        &mut self,
-        cursor: &mut Cursor,
-        records_max: u32,
-    ) -> Result<Option<SurveyedBatch>, SurveyError> {
+    /// What the cursor's chunk gives next.
+    fn next(&mut self, cursor: &mut Cursor, records_max: u32) -> Result<Next, SurveyError> {
         let buffer = self.read.take().expect("it is there between calls");
         let range = cursor.window(&self.rules, self.input);
         let mut window = Window::new(buffer, range);
@@ -136,9 +179,9 @@ impl<'a> Survey<'a> {
         self.read = Some(window.into_buffer());
         let (batch, stop) = found?;
         match (batch, stop) {
-            (Some(batch), _) => Ok(Some(batch)),
+            (Some(batch), _) => Ok(Next::Batch(batch)),
             (None, Cut::Long) => self.long_record(cursor),
-            (None, _) => Ok(None),
+            (None, _) => Ok(Next::ChunkEnd),
         }
     }
 
@@ -195,7 +238,7 @@ impl<'a> Survey<'a> {
     }
 
     /// A long record at the cursor: its end, and whether it was sent or refused.
-    fn long_record(&mut self, cursor: &mut Cursor) -> Result<Option<SurveyedBatch>, SurveyError> {
+    fn long_record(&mut self, cursor: &mut Cursor) -> Result<Next, SurveyError> {
         let start = cursor.position;
         let file_end = self.input.file_end(start);
         let mut position = start;
@@ -225,10 +268,10 @@ impl<'a> Survey<'a> {
             .filter(|&bytes| bytes <= i32::MAX as usize / 2)
             .is_some_and(|b| (HEADER_BYTES + framed_bytes(b, 0)) as u64 <= self.record_bytes_max);
         if !fits {
-            return Ok(None);
+            return Ok(Next::Refused(range));
         }
         let tail = self.tail(&Piece::lines(range.clone(), 0))?;
-        Ok(Some(SurveyedBatch {
+        Ok(Next::Batch(SurveyedBatch {
             range,
             count: 1,
             is_long: true,

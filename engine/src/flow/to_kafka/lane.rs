@@ -50,7 +50,9 @@ fn begin_partition(
         config.timing,
     );
     let mut position = start.slot.position;
+    let mut refused = Vec::new();
     if let Some(unconfirmed) = start.unconfirmed {
+        refused = unconfirmed.refused;
         for batch in unconfirmed.batches {
             position = batch.range.end;
             let mut piece = Piece::lines(batch.range, 0);
@@ -66,5 +68,7 @@ fn begin_partition(
         }
     }
     let cursor = Cursor::new(&config.rules, start.partition, position);
-    Ok(Partition::new(start.slot, start.writer, producer, cursor))
+    let mut partition = Partition::new(start.slot, start.writer, producer, cursor);
+    refused.into_iter().for_each(|range| partition.refuse(range));
+    Ok(partition)
 }
