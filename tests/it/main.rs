@@ -5,4 +5,5 @@
 mod cli;
 mod kafka;
 mod kill;
+mod load;
 mod tidy;
