@@ -145,7 +145,7 @@ fn decide(
     let mut decided = if resumed.is_empty() {
         Vec::new()
     } else {
-        resume(control, options, topic, config, resumed)?
+        resume(control, options, topic, config, header.started_ms, resumed)?
     };
     for go_on in &decided {
         slots[go_on.partition as usize] = go_on.slot;
@@ -163,6 +163,7 @@ fn resume(
     options: &LoadOptions,
     topic: &Topic,
     config: &LoadConfig,
+    begun_ms: i64,
     resumed: Vec<Resumed>,
 ) -> Result<Vec<GoOn>, LoadError> {
     let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
@@ -173,6 +174,7 @@ fn resume(
         topic_id: topic.id,
         timeout: options.producer.block_max,
         expiration: topic.producer_expiration,
+        begun_ms,
         now_ms: now_ms(),
     }
     .decide(resumed)

@@ -161,6 +161,8 @@ pub struct Resume<'a, 'i> {
     pub timeout: Duration,
     /// `producer.id.expiration.ms`, where it is known.
     pub expiration: Duration,
+    /// When the job began, in milliseconds since 1970: nothing of it was sent before.
+    pub begun_ms: i64,
     /// Now, in milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -371,9 +373,9 @@ impl Resume<'_, '_> {
             refused.extend(more.refused);
         }
         // Forgotten producers are not recognised, so what arrived would be appended once more.
-        let newest = Duration::from_millis(slot.newest_timestamp.max(0).cast_unsigned());
-        let now = Duration::from_millis(self.now_ms.max(0).cast_unsigned());
-        let is_old = now.saturating_sub(newest) >= self.expiration;
+        let newest_ms = slot.newest_timestamp.max(self.begun_ms);
+        let age_ms = self.now_ms.saturating_sub(newest_ms).max(0).cast_unsigned();
+        let is_old = Duration::from_millis(age_ms) >= self.expiration;
         let doubt = is_old.then_some(slot.position);
         let unconfirmed = Some(Unconfirmed {
             batches,
