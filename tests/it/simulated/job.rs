@@ -257,7 +257,6 @@ impl Job {
             leader: leader(partition),
         });
         let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
         let decided = Resume {
             control,
             survey: &mut survey,
@@ -265,7 +264,8 @@ impl Job {
             topic_id: self.topic_id,
             timeout: Duration::from_secs(60),
             expiration: Duration::from_secs(86_400),
-            now_ms: i64::try_from(now_ms).expect("a date"),
+            begun_ms: self.header.as_ref().expect("the job was begun").started_ms,
+            now_ms: now_ms(),
         }
         .decide(resumed.collect())?;
         Ok((store, decided))
@@ -305,6 +305,7 @@ impl Job {
             inputs: identities,
             settings: self.plan.frozen(),
             lane_producers: producers.clone(),
+            started_ms: now_ms(),
             ..JobHeader::default()
         });
         let slot = |partition: u32| {
@@ -367,6 +368,11 @@ impl Job {
             rate: plan.rate,
         }
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    i64::try_from(now.as_millis()).expect("a date")
 }
 
 /// What is durable, by reading the file as another process would.

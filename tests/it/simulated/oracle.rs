@@ -10,6 +10,8 @@ pub(crate) struct Line {
     /// Position of its first byte in the input.
     pub(crate) start: u64,
     pub(crate) value: Vec<u8>,
+    /// Bytes of input, with the delimiter.
+    pub(crate) bytes: u64,
 }
 
 /// The records of files one behind the other.
@@ -23,8 +25,9 @@ pub(crate) fn split(contents: &[Vec<u8>], delimiter: u8, crlf_strip: bool) -> Ve
             if crlf_strip {
                 value = value.strip_suffix(b"\r").unwrap_or(value);
             }
-            lines.push(Line { start, value: value.to_vec() });
-            start += piece.len() as u64;
+            let bytes = piece.len() as u64;
+            lines.push(Line { start, value: value.to_vec(), bytes });
+            start += bytes;
         }
         file_start += content.len() as u64;
     }

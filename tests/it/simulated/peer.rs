@@ -163,8 +163,9 @@ impl Inner {
         let ms = i64::try_from(self.clock.as_millis()).expect("a date");
         let broker = Broker::with_clock(self.config.clone(), Clock::manual(ms));
         let broker = broker.expect("the broker's directory can be opened");
-        for fault in self.hazards.script.drain(..) {
-            broker.faults().add(fault);
+        // Again after each restart: what is forbidden stays so.
+        for fault in &self.hazards.script {
+            broker.faults().add(fault.clone());
         }
         self.broker = Some(broker);
         self.requests_left = self.hazards.restarts.pop();

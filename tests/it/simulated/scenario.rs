@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Deaths,
     Broker,
     Poison,
+    Everything,
 }
 
 const POISON: &[u8] = b"\x00poison";
@@ -43,55 +44,68 @@ pub(crate) struct Scenario {
 
 impl Scenario {
     pub(crate) fn draw(kind: Kind, random: &mut Random) -> Self {
+        let all = kind == Kind::Everything;
         let mut plan = draw_plan(random);
-        if kind == Kind::Poison {
+        if kind == Kind::Poison || all && random.chance(300) {
             plan.poison = random.chance(800).then_some(POISON);
             plan.first_epoch = random.chance(200).then_some(32_765);
-        }
-        // Compressed, a batch may be smaller than its records.
-        if kind == Kind::Poison && plan.compression == Compression::None && random.chance(500) {
-            let half = u64::from(plan.rules.batch_bytes_max) / 2;
-            plan.topic_bytes_max = Some(random.between(half, half * 3));
+            // Compressed, a batch may be smaller than its records.
+            if plan.compression == Compression::None && random.chance(500) {
+                let half = u64::from(plan.rules.batch_bytes_max) / 2;
+                plan.topic_bytes_max = Some(random.between(half, half * 3));
+            }
         }
         let contents = draw_contents(&plan, random);
         let dies = kind != Kind::Network || random.chance(300);
         let deaths = if dies { random.between(0, 5) } else { 0 };
         let deaths: Vec<u64> = (0..deaths).map(|_| draw_turn(random)).collect();
-        let mut hazards = Hazards {
-            network: draw_network(kind, random),
-            restarts: Vec::new(),
-            script: Vec::new(),
-            poison: plan.poison,
-            has_late_words: random.chance(700),
-        };
         let mut scenario = Self {
             has_power_losses: false,
             may_give_up: false,
             forgets: false,
+            hazards: draw_hazards(kind, &plan, random),
             plan,
             contents,
             deaths,
-            hazards: hazards.clone(),
         };
-        match kind {
-            Kind::Network | Kind::Poison => {}
-            Kind::Deaths => {
-                scenario.has_power_losses = random.chance(300);
-                scenario.forgets = !scenario.has_power_losses && random.chance(300);
-            }
-            Kind::Broker => {
-                let restarts = random.between(0, 3);
-                hazards.restarts = (0..restarts).map(|_| random.between(5, 80)).collect();
-                hazards.script = (0..random.between(0, 6)).map(|_| draw_fault(random)).collect();
+        if kind == Kind::Deaths || all {
+            scenario.has_power_losses = random.chance(300);
+            // Where nobody may read, a forgotten producer's batches cannot be told apart.
+            let is_denied = random.chance(200);
+            scenario.may_give_up = is_denied && scenario.has_power_losses;
+            scenario.forgets = !is_denied && random.chance(300);
+            if is_denied {
+                scenario.hazards.script.extend(deny_reading());
             }
         }
-        scenario.hazards = hazards;
         scenario
     }
 }
 
+/// What a client without the right to READ is told.
+fn deny_reading() -> [Fault; 2] {
+    let denied = Action::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED, When::Before);
+    [ApiKey::DescribeProducers, ApiKey::Fetch].map(|api| Fault::new(api, denied).always())
+}
+
+fn draw_hazards(kind: Kind, plan: &Plan, random: &mut Random) -> Hazards {
+    let mut hazards = Hazards {
+        network: draw_network(kind, random),
+        restarts: Vec::new(),
+        script: Vec::new(),
+        poison: plan.poison,
+        has_late_words: random.chance(700),
+    };
+    if matches!(kind, Kind::Broker | Kind::Everything) {
+        let restarts = random.between(0, 3);
+        hazards.restarts = (0..restarts).map(|_| random.between(5, 80)).collect();
+        hazards.script = (0..random.between(0, 6)).map(|_| draw_fault(random)).collect();
+    }
+    hazards
+}
+
 fn draw_turn(random: &mut Random) -> u64 {
-    let most = random.pick(&[10, 60, 300]);
+    let most = random.pick(&[10, 40, 100, 300]);
     random.between(0, most)
 }
 
@@ -138,7 +152,7 @@ fn draw_plan(random: &mut Random) -> Plan {
 
 fn draw_contents(plan: &Plan, random: &mut Random) -> Vec<Vec<u8>> {
     let files = random.pick(&[1, 1, 2, 3, 12]);
-    let bytes = random.pick(&[0, 300, 3_000, 10_000, 25_000]);
+    let bytes = random.pick(&[0, 300, 3_000, 10_000, 30_000, 60_000]);
     let mut number = 0;
     (0..files)
         .map(|_| {
@@ -196,7 +210,7 @@ fn draw_network(kind: Kind, random: &mut Random) -> Faults {
         0 => Faults::none(),
         _ => Faults::network(),
     };
-    if kind == Kind::Network {
+    if matches!(kind, Kind::Network | Kind::Everything) {
         network = Faults::network();
         network.connections_lost = random.pick(&[2, 10, 40]);
         network.file_errors = random.pick(&[0, 0, 0, 5]);
