@@ -241,10 +241,8 @@ impl PartitionSlot {
         if self.next_sequence < -1 || self.last_batch_first_sequence < -1 {
             return Err("a partition has an impossible sequence");
         }
-        if !numbers.into_iter().all(known)
-            || self.first_offset > self.last_offset
-            || (self.first_offset == -1) != (self.last_offset == -1)
-        {
+        let has_both = self.first_offset >= 0 && self.last_offset >= 0;
+        if !numbers.into_iter().all(known) || has_both && self.first_offset > self.last_offset {
             return Err("a partition has impossible offsets");
         }
         let tail_end = self.tail_position.checked_add(u64::from(self.tail_bytes));
@@ -350,7 +348,16 @@ impl FrozenSettings {
 
 impl SlotWriter {
     /// Stores where a partition is. See [`SlotWriter::put_bytes`].
+    ///
+    /// # Panics
+    ///
+    /// On what no resume would accept: better to stop at the last good state than to bury it.
     pub fn put(&mut self, slot: &PartitionSlot) {
+        let checked = slot.check();
+        assert!(
+            checked.is_ok(),
+            "a slot must make sense: {checked:?} in {slot:?}"
+        );
         slot.encode_into(self.payload_mut());
         self.put_payload();
     }

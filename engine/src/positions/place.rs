@@ -69,6 +69,7 @@ impl StateFile {
             Err(error) => return Err(StoreError::io("create", path)(error)),
         }
         sync_directory(path)?;
+        sync_ancestors(path);
         Ok(Some(Self {
             file,
             path: path.to_path_buf(),
@@ -361,12 +362,35 @@ fn verify(file: &File, image: &[u8]) -> io::Result<()> {
 
 /// Makes the names in a file's directory durable.
 fn sync_directory(path: &Path) -> Result<(), StoreError> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let sync = || File::open(directory)?.sync_all();
     sync().map_err(StoreError::io("sync the directory", directory))
+}
+
+/// The directory may be as new as the file: without its own name, and its parents', a loss of
+/// power would take the whole state, and the job would begin again as if nothing had been sent.
+/// A parent that may not be opened is not one that was made for us.
+fn sync_ancestors(path: &Path) {
+    for ancestor in directory_of(path).ancestors().skip(1) {
+        let ancestor = if ancestor == Path::new("") {
+            Path::new(".")
+        } else {
+            ancestor
+        };
+        if File::open(ancestor)
+            .and_then(|directory| directory.sync_all())
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Removes a temporary file of ours; if even that fails, it is only in the way of nobody.
