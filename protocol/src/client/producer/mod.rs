@@ -218,7 +218,7 @@ impl<B> PartitionProducer<B> {
         Self {
             identity,
             next,
-            batches: VecDeque::with_capacity(IN_FLIGHT_MAX + 1),
+            batches: VecDeque::new(),
             next_id: 0,
             window,
             is_known,
