@@ -1,9 +1,9 @@
 //! What does it cost to read a file and send it, body by body of the I/O contract, against a plain
 //! loop?
 //!
-//! A cached file goes in pieces over loopback to a peer that reads and forgets. CPU time is the whole
-//! process's less the peer's thread, so that helper threads and the kernel's workers count. The bodies
-//! take turns, and the table shows the median of each.
+//! A cached file goes in pieces over loopback to a peer that reads and forgets. CPU time is the
+//! whole process's less the peer's thread, so that helper threads and the kernel's workers count.
+//! The bodies take turns, and the table shows the median of each.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 

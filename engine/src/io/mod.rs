@@ -1,17 +1,19 @@
 //! One I/O contract with three bodies: io_uring, mio, and simulated from a seed.
 //!
-//! An operation takes its buffer by value; the completion gives it back, on error too. Completions are
-//! collected by [`Io::reap`] and handled by the caller afterwards: nothing is called back.
+//! An operation takes its buffer by value; the completion gives it back, on error too. Completions
+//! are collected by [`Io::reap`] and handled by the caller afterwards: nothing is called back.
 //!
 //! What every body guarantees (`conformance/` checks each of them on all three):
 //! * every operation completes exactly once, after [`Io::close_socket`] too (then with an error);
-//! * a read may be short, and 0 bytes means the end of the file; the caller goes on where it stopped;
+//! * a read may be short, and 0 bytes means the end of the file; the caller goes on where it
+//!   stopped;
 //! * a write completes when every byte is in the file, or with an error, whereupon how much was
 //!   written is unknown; a sync covers the writes that had completed before it was asked for;
 //! * file operations are not ordered among themselves;
 //! * a receive completes with 1 byte or more, or 0 at the peer's end of stream; one at a time;
 //! * a send completes when the kernel has taken every byte, or with an error, whereupon how much
-//!   was sent is unknown; sends on one socket must not overlap (the caller has one under way at a time);
+//!   was sent is unknown; sends on one socket must not overlap (the caller has one under way at a
+//!   time);
 //! * EINTR and EAGAIN never come out;
 //! * a socket's descriptor is closed only after its last operation has completed;
 //! * dropping an [`Io`] waits until the kernel is done with every buffer, then frees them.
@@ -248,7 +250,8 @@ impl Io {
 
     /// Submits what is queued, waits for a completion, and collects all that are there.
     ///
-    /// It returns without any when `until` has come, when a [`Waker`] was used, or when a signal came.
+    /// It returns without any when `until` has come, when a [`Waker`] was used, or when a signal
+    /// came.
     pub fn reap(
         &mut self,
         until: Option<Instant>,

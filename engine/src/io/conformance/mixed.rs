@@ -1,8 +1,8 @@
 //! Files and connections at random, against a model of both.
 //!
-//! Every operation completes once; what is read is what was written; what comes back from an echo is
-//! a beginning of what was sent, or all of it; what was closed completes with ECANCELED. With faults,
-//! operations may fail, and then less is known, but nothing of this stops being true.
+//! Every operation completes once; what is read is what was written; what comes back from an echo
+//! is a beginning of what was sent, or all of it; what was closed completes with ECANCELED. With
+//! faults, operations may fail, and then less is known, but nothing of this stops being true.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;

@@ -243,7 +243,8 @@ impl Drop for RealPeers {
         }
         self.stopping.store(true, Ordering::Release);
         for (address, thread) in self.listeners.drain(..) {
-            // Refused if a connection of the case was still to be taken: then the thread has seen it.
+            // Refused if a connection of the case was still to be taken: then the thread has seen
+            // it.
             drop(TcpStream::connect(address));
             thread.join().unwrap();
         }

@@ -77,8 +77,8 @@ pub(super) fn wake_ups_coalesce(world: &mut World) {
     assert!(completions.is_empty());
 }
 
-/// The kernel must be done with every buffer when `drop` returns: memory that is handed out after it
-/// keeps what is put there, although what was asked for could still come.
+/// The kernel must be done with every buffer when `drop` returns: memory that is handed out after
+/// it keeps what is put there, although what was asked for could still come.
 pub(super) fn dropped_with_everything_under_way(world: &mut World) {
     let silent = world.peer(Manner::Silent);
     let hole = world.peer(Manner::BlackHole);

@@ -96,8 +96,8 @@ impl Helper {
 }
 
 impl Drop for Helper {
-    /// Waits for the operation under way, so that its buffer and file are nobody's when we are gone.
-    /// A disk that does not answer is not waited for: the thread keeps what it uses.
+    /// Waits for the operation under way, so that its buffer and file are nobody's when we are
+    /// gone. A disk that does not answer is not waited for: the thread keeps what it uses.
     fn drop(&mut self) {
         let mut queues = self.shared.lock();
         queues.closing = true;
@@ -212,8 +212,8 @@ fn until_done<T>(calls: &mut u64, mut call: impl FnMut() -> Result<T, Errno>) ->
     }
 }
 
-/// The thread's frames are small, for what it reads and writes is in the caller's buffers; what it does
-/// not touch costs nothing.
+/// The thread's frames are small, for what it reads and writes is in the caller's buffers; what it
+/// does not touch costs nothing.
 const STACK_BYTES: usize = 256 << 10;
 
 /// How long the end waits for an operation that a disk holds up.

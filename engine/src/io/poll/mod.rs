@@ -1,9 +1,9 @@
 //! The contract on mio, for hosts that refuse io_uring (Docker's default seccomp profile does).
 //!
-//! A socket operation is tried when it is asked for, unless the socket is known not to be ready, and
-//! again when it becomes so (edge-triggered). A read is tried first from the page cache, on this
-//! thread, because the bytes are then warm for whoever frames and sends them; what is not cached, and
-//! every write and sync, goes to one helper thread, for mio cannot poll files.
+//! A socket operation is tried when it is asked for, unless the socket is known not to be ready,
+//! and again when it becomes so (edge-triggered). A read is tried first from the page cache, on
+//! this thread, because the bytes are then warm for whoever frames and sends them; what is not
+//! cached, and every write and sync, goes to one helper thread, for mio cannot poll files.
 
 mod done;
 mod files;

@@ -15,7 +15,8 @@ pub struct Faults {
     pub file_errors: u32,
     /// Writes that find the disk full, having written some.
     pub disk_full: u32,
-    /// Pieces on the way, either way, that are cut at any byte; receives that take less than there is.
+    /// Pieces on the way, either way, that are cut at any byte; receives that take less than there
+    /// is.
     pub cuts: u32,
     /// Bytes of a connection that are under way to the peer at most: where sends begin to wait.
     pub connection_bytes: usize,
@@ -97,8 +98,8 @@ pub trait Peer {
         None
     }
 
-    /// Whether the peer takes what comes. While it does not, sends fill the connection and then wait;
-    /// it is asked again after each [`Peer::handle_timeout`].
+    /// Whether the peer takes what comes. While it does not, sends fill the connection and then
+    /// wait; it is asked again after each [`Peer::handle_timeout`].
     fn is_reading(&mut self, connection: u64) -> bool {
         let _ = connection;
         true

@@ -1,9 +1,10 @@
 //! The contract in virtual time, from a seed: what the kernel and the network may do to us.
 //!
-//! Files are real; everything else is made up. Each thing that will happen has a time in the queue of
-//! events, drawn when it is caused; [`Simulated::reap`] moves the clock to the next one and nowhere
-//! else. The same seed, calls and files give the same run. What a connection took is delivered to the
-//! [`Peer`] in pieces and in order, also after the connection was closed here, as a kernel does.
+//! Files are real; everything else is made up. Each thing that will happen has a time in the queue
+//! of events, drawn when it is caused; [`Simulated::reap`] moves the clock to the next one and
+//! nowhere else. The same seed, calls and files give the same run. What a connection took is
+//! delivered to the [`Peer`] in pieces and in order, also after the connection was closed here, as
+//! a kernel does.
 
 mod connection;
 mod faults;

@@ -25,7 +25,8 @@ pub(super) struct Operation {
     pub(super) result: Option<io::Result<usize>>,
 }
 
-/// What an operation is, and what it owns. A file that was given up is closed with the last of them.
+/// What an operation is, and what it owns. A file that was given up is closed with the last of
+/// them.
 #[derive(Debug)]
 pub(super) enum Held {
     Read {

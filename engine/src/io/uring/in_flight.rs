@@ -1,7 +1,7 @@
 //! What the kernel holds: every operation from its first entry to its last completion.
 //!
-//! Invariant: at most one entry of an operation is queued or under way. An operation is removed only
-//! when the completion of that entry has come; cancelling does not remove it.
+//! Invariant: at most one entry of an operation is queued or under way. An operation is removed
+//! only when the completion of that entry has come; cancelling does not remove it.
 
 use std::io;
 use std::mem;

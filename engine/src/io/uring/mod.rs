@@ -4,11 +4,11 @@
 //! one system call a turn. What the kernel holds lies in [`InFlight`] until its last completion. A
 //! completion names its operation by a key of that table, never by a pointer.
 //!
-//! Measured (Linux 6.18, two cores; `benches/io.rs`, which see for the costs): a read of what the page
-//! cache has completes while it is submitted; a cold one waits on the cache's pages, without a worker
-//! thread, and its submission takes the time of starting the disk. A send completes while it is
-//! submitted if there is room for all of it, else the kernel goes on when there is (`socket::tune`
-//! says how much room there is, and why): neither holds the loop up.
+//! Measured (Linux 6.18, two cores; `benches/io.rs`, which see for the costs): a read of what the
+//! page cache has completes while it is submitted; a cold one waits on the cache's pages, without a
+//! worker thread, and its submission takes the time of starting the disk. A send completes while it
+//! is submitted if there is room for all of it, else the kernel goes on when there is
+//! (`socket::tune` says how much room there is, and why): neither holds the loop up.
 #![allow(
     unsafe_code,
     reason = "the kernel is handed buffers here, and only here"

@@ -1,7 +1,7 @@
 //! The entry of each operation.
 //!
-//! Entries point into what the operation holds, so they are made right before they are pushed and are
-//! good until the operation's completion.
+//! Entries point into what the operation holds, so they are made right before they are pushed and
+//! are good until the operation's completion.
 
 use std::os::fd::RawFd;
 use std::ptr;
@@ -91,8 +91,8 @@ fn send(
     }
 }
 
-/// With MSG_WAITALL (5.19) the kernel goes on with a short send by itself; what is older ignores it,
-/// and we go on.
+/// With MSG_WAITALL (5.19) the kernel goes on with a short send by itself; what is older ignores
+/// it, and we go on.
 fn send_flags(features: Features) -> SendFlags {
     let wait_all = if features.whole_sends { MSG_WAITALL } else { 0 };
     SendFlags::NOSIGNAL | SendFlags::from_bits_retain(wait_all)

@@ -47,7 +47,8 @@ impl Ring {
     ///
     /// # Safety
     ///
-    /// What the entry points to stays where it is, untouched, until the entry's completion was taken.
+    /// What the entry points to stays where it is, untouched, until the entry's completion was
+    /// taken.
     pub(super) unsafe fn push(&mut self, entry: Entry) {
         if !self.backlog.is_empty() {
             self.backlog.push_back(entry);
@@ -60,7 +61,8 @@ impl Ring {
         }
     }
 
-    /// Asks the kernel to end the operation of this key. Whether it could is its completion's matter.
+    /// Asks the kernel to end the operation of this key. Whether it could is its completion's
+    /// matter.
     pub(super) fn push_cancel(&mut self, key: u32) {
         let entry = opcode::AsyncCancel::new(u64::from(key))
             .build()
@@ -88,7 +90,8 @@ impl Ring {
     /// says whether the wait ended without any (by the time, or by a signal).
     pub(super) fn enter(&mut self, wait: bool, left: Option<Duration>) -> io::Result<bool> {
         self.refill();
-        // While entries are left, waiting comes later; an older kernel's time-out takes a place, too.
+        // While entries are left, waiting comes later; an older kernel's time-out takes a place,
+        // too.
         let room = self.features.timed_waits || !self.ring.submission().is_full();
         let wait = wait && room && self.backlog.is_empty();
         if !wait && self.ring.submission().is_empty() && self.has_completions() {

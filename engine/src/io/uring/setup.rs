@@ -1,5 +1,5 @@
-//! Making a ring: the newest features first, then step by step down; and the likely cause when there
-//! is none to be had.
+//! Making a ring: the newest features first, then step by step down; and the likely cause when
+//! there is none to be had.
 
 use std::fmt;
 use std::fs;
