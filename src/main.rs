@@ -5,17 +5,19 @@ mod cli;
 mod config;
 mod load;
 mod logging;
+mod offsets;
 mod options;
 mod progress;
 mod summary;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command};
+use cli::{Cli, Command, OffsetsCommand};
 use options::Exit;
 
 fn main() -> ExitCode {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     match command {
         Command::Load(args) => load(*args),
         Command::Broker(args) => run_broker(args),
+        Command::Offsets(OffsetsCommand::Show { file, json }) => show_offsets(&file, json),
         Command::Dump(_) => complain(cli::DUMP, Exit::Usage),
         Command::Verify(_) => complain(cli::VERIFY, Exit::Usage),
         Command::ConnectStandalone(_) | Command::ConnectDistributed(_) => {
@@ -63,6 +66,13 @@ fn run_broker(args: cli::BrokerArgs) -> ExitCode {
     };
     match broker::run(options) {
         Ok(exit) => exit.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn show_offsets(file: &Path, json: bool) -> ExitCode {
+    match offsets::show(file, json, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Done.code().into(),
         Err(error) => complain(&describe(&error), error.exit()),
     }
 }

@@ -66,6 +66,9 @@ pub(crate) enum Command {
     Load(Box<LoadArgs>),
     /// Run the embedded broker on its own, until SIGINT or SIGTERM
     Broker(BrokerArgs),
+    /// Look at what is kept about loads
+    #[command(subcommand)]
+    Offsets(OffsetsCommand),
     /// Named here so that they are refused with a sentence.
     #[command(hide = true)]
     Dump(LaterArgs),
@@ -75,6 +78,19 @@ pub(crate) enum Command {
     ConnectStandalone(LaterArgs),
     #[command(hide = true)]
     ConnectDistributed(LaterArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OffsetsCommand {
+    /// Show a state file: its job, and how far each partition is; also while the job runs
+    Show {
+        /// The state file of a load
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// As JSON instead of a table
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// The arguments of a command that is not there yet: whatever they are.

@@ -52,7 +52,7 @@ fn check_refused(arguments: &[&str], expected: &str) {
 fn help_leads_to_what_a_person_needs() {
     let (code, stdout, stderr) = output(&["--help"]);
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    for expected in ["load ", "broker ", "Examples:", "--embedded"] {
+    for expected in ["load ", "broker ", "offsets ", "Examples:", "--embedded"] {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
     }
     // What is not there yet is not offered.
@@ -143,6 +143,17 @@ fn started_under_the_name_of_a_kafka_script_it_says_what_it_is_not() {
         stderr.contains("the Kafka Connect worker is not there yet"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_file_that_is_no_state_is_refused_by_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.state");
+    let path = file.to_str().unwrap();
+    check_refused(&["offsets", "show", path], path);
+    std::fs::write(&file, "no state").unwrap();
+    check_refused(&["offsets", "show", path], path);
+    check_refused(&["offsets", "show", "--json", path], path);
 }
 
 #[test]
