@@ -1,0 +1,130 @@
+//! The commands that are compared: our own, and whom we measure ourselves against.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Ours, from the beginning each time. Its state lies in the scratch directory.
+pub(crate) fn load(file: &Path, topic: &str, address: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
+    add_load(&mut command, file, topic, address);
+    command
+}
+
+/// The same under callgrind, over the body of the I/O contract that valgrind can follow. The figures
+/// go to `out`.
+pub(crate) fn load_counted(file: &Path, topic: &str, address: &str, out: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command
+        .args(["--tool=callgrind", "--callgrind-out-file"])
+        .arg(out);
+    command.arg(env!("CARGO_BIN_EXE_ringmain"));
+    add_load(&mut command, file, topic, address);
+    command.args(["--io", "poll"]);
+    command
+}
+
+fn add_load(command: &mut Command, file: &Path, topic: &str, address: &str) {
+    command.args(["load", "--restart", "--quiet", "--topic", topic]);
+    command.args(["--bootstrap-server", address]);
+    command
+        .arg("--state")
+        .arg(super::scratch().join("state"))
+        .arg(file);
+}
+
+/// librdkafka's settings that make it as fast as it gets, for kcat and for the program around it.
+pub(crate) const TUNING: [&str; 4] = [
+    "batch.num.messages=100000",
+    "batch.size=1000000",
+    "linger.ms=100",
+    "queue.buffering.max.messages=1000000",
+];
+
+/// kcat, where it is installed.
+#[derive(Debug)]
+pub(crate) struct Kcat(&'static str);
+
+impl Kcat {
+    pub(crate) fn find() -> Result<Self, String> {
+        let is_there = |name: &&str| answers(name, "-V");
+        let found = ["kcat", "kafkacat"].into_iter().find(is_there);
+        found
+            .map(Self)
+            .ok_or_else(|| "kcat is not installed".into())
+    }
+
+    pub(crate) fn load(&self, file: &Path, topic: &str, address: &str) -> Command {
+        let mut command = Command::new(self.0);
+        command.args(["-P", "-b", address, "-t", topic, "-l"]);
+        for property in TUNING {
+            command.args(["-X", property]);
+        }
+        command.arg(file);
+        command
+    }
+}
+
+/// The programs of `benches/peers`.
+#[derive(Debug)]
+pub(crate) struct Built {
+    directory: PathBuf,
+}
+
+impl Built {
+    /// Builds them where that has not happened: librdkafka takes a minute or two.
+    pub(crate) fn make() -> Result<Self, String> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/Cargo.toml");
+        let results = super::results();
+        let target = results.with_file_name("peers");
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let built = Command::new(cargo)
+            .args([
+                "build",
+                "--release",
+                "--locked",
+                "--quiet",
+                "--manifest-path",
+            ])
+            .arg(manifest)
+            .arg("--target-dir")
+            .arg(&target)
+            .stdin(Stdio::null())
+            .output();
+        match built {
+            Ok(output) if output.status.success() => Ok(Self {
+                directory: target.join("release"),
+            }),
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                let reason = said.lines().find(|line| line.starts_with("error"));
+                let reason = reason.unwrap_or("cargo has not said why");
+                Err(format!("benches/peers cannot be built: {reason}"))
+            }
+            Err(error) => Err(format!("benches/peers cannot be built: {error}")),
+        }
+    }
+
+    /// librdkafka in a loop over a file's lines.
+    pub(crate) fn rdkafka(&self, file: &Path, topic: &str, address: &str) -> Command {
+        let mut command = Command::new(self.directory.join("peer-rdkafka-load"));
+        command.arg(file).args([topic, address, "0"]).args(TUNING);
+        command
+    }
+
+    /// As many bytes in as large pieces, unlooked at.
+    pub(crate) fn floor(&self, file: &Path, topic: &str, address: &str, lanes: u32) -> Command {
+        let mut command = Command::new(self.directory.join("floor"));
+        command.arg(file).arg(address);
+        command.args([format!("topic={topic}"), format!("lanes={lanes}")]);
+        command
+    }
+}
+
+/// Whether a program is there: it runs and ends well.
+pub(crate) fn answers(program: &str, argument: &str) -> bool {
+    Command::new(program)
+        .arg(argument)
+        .stdin(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
