@@ -26,8 +26,8 @@ pub(super) fn open(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedF
 /// Left alone, the buffer grows to the 4 MB of `tcp_wmem`, and its bytes have left the cache, it
 /// seems, before the peer reads them. Measured (Linux 6.18, two cores that others used, too; pieces
 /// of 850 KB; CPU of the sender): sending alone costs 0.11 to 0.13 s/GB left alone, 0.070 with 512
-/// KB asked for (the kernel takes twice that), 0.071 with 256 KB, 0.074 with 104 KB, 0.08 to 0.12 with
-/// 2 MB; reading and sending 0.17 to 0.20 left alone, 0.10 with 512 KB. The reader's cost falls
+/// KB asked for (the kernel takes twice that), 0.071 with 256 KB, 0.074 with 104 KB, 0.08 to 0.12
+/// with 2 MB; reading and sending 0.17 to 0.20 left alone, 0.10 with 512 KB. The reader's cost falls
 /// likewise. With 32 KB the stream all but stood still (pieces of 64 KB; delayed acknowledgements,
 /// presumably). A host that allows less (`net.core.wmem_max`, often 208 KB) gives what it allows.
 ///
