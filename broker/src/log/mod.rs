@@ -15,8 +15,9 @@ mod recovery;
 pub(crate) mod segment;
 mod timestamps;
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use protocol::error_code::ErrorCode;
 
@@ -27,6 +28,9 @@ use segment::Segment;
 
 pub(crate) use recovery::RecoveryOptions;
 pub(crate) use timestamps::OffsetAndTimestamp;
+
+/// Segments in memory are rolled at this size at the latest: a vector that grows is copied.
+const MEMORY_SEGMENT_BYTES: u64 = 64 << 20;
 
 /// Where a log keeps its segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,7 +191,11 @@ impl PartitionLog {
         );
         let active = self.segments.last().expect("a log has a segment");
         let bytes = batch.bytes.len() as u64;
-        if active.bytes > 0 && active.bytes + bytes > options.segment_bytes {
+        let segment_bytes = match self.place {
+            Place::Folder(_) => options.segment_bytes,
+            Place::Memory => options.segment_bytes.min(MEMORY_SEGMENT_BYTES),
+        };
+        if active.bytes > 0 && active.bytes + bytes > segment_bytes {
             let body = self.place.body(self.next_offset)?;
             self.segments.push(Segment::new(self.next_offset, body));
         }
@@ -271,6 +279,17 @@ impl PartitionLog {
 }
 
 impl Place {
+    /// Makes the names of new segments survive a power loss.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        let Self::Folder(folder) = self else {
+            return Ok(());
+        };
+        File::open(folder)?.sync_all()?;
+        folder
+            .parent()
+            .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    }
+
     fn body(&self, base_offset: i64) -> io::Result<Body> {
         match self {
             Self::Folder(folder) => Body::open(&segment_path(folder, base_offset)),

@@ -9,6 +9,7 @@ use std::io;
 use protocol::records::DecodeError;
 use protocol::records::header::{BatchHeader, HEADER_BYTES};
 
+use super::Place;
 use super::body::Body;
 
 /// `log.index.interval.bytes`
@@ -82,6 +83,17 @@ impl Segment {
         }
         self.max_timestamp = self.max_timestamp.max(max_timestamp);
         self.bytes += header.batch_bytes() as u64;
+    }
+
+    /// Makes what was written behind the noted batches survive a power loss.
+    pub(crate) fn sync(&self, place: &Place) -> io::Result<()> {
+        self.body.sync()?;
+        // The first write to a segment is the one that needs its name.
+        if self.bytes == 0 {
+            place.sync()
+        } else {
+            Ok(())
+        }
     }
 
     /// The newest timestamp in the segment, −1 if it has none.

@@ -45,7 +45,7 @@ fn recovery() -> RecoveryOptions {
 
 fn append(log: &mut PartitionLog, batch: &Batch, segment_bytes: u64) -> Result<i64, Refusal> {
     let bytes = batch.bytes();
-    let checked = batch::check(Some(&bytes), 9, &rules(), NOW_MS).unwrap();
+    let checked = batch::check(&bytes, &rules(), NOW_MS).unwrap();
     log.append(&checked, options(segment_bytes))
         .map(|result| result.appended.base_offset)
 }

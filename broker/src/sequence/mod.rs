@@ -12,6 +12,8 @@
 //! higher epoch, any other             OUT_OF_ORDER_SEQUENCE_NUMBER
 //! ```
 //!
+//! Epoch −1 is no epoch: what was last written under it holds nobody to anything but duplicates.
+//!
 //! A duplicate is known by its numbers alone: other bytes under the same numbers are dropped in
 //! silence. What is known of a producer is forgotten [`Producers::expire`] after the *newest record
 //! timestamp* of its last batch, whatever the time of the append was. After a restart only the last
@@ -23,6 +25,9 @@
 use std::collections::HashMap;
 
 use protocol::error_code::ErrorCode;
+
+/// The epoch of who has none.
+const NO_EPOCH: i16 = -1;
 
 /// Batches of a producer that are recognised when they come again.
 pub const BATCHES_KEPT: usize = 5;
@@ -110,8 +115,9 @@ impl Producers {
         if identity.epoch < producer.epoch {
             return Verdict::Refuse(ErrorCode::INVALID_PRODUCER_EPOCH);
         }
+        let is_anything_taken = producer.epoch == NO_EPOCH;
         if identity.epoch > producer.epoch {
-            return if identity.first_sequence == 0 {
+            return if identity.first_sequence == 0 || is_anything_taken {
                 Verdict::Append
             } else {
                 Verdict::Refuse(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)
@@ -122,7 +128,7 @@ impl Producers {
         if let Some(batch) = producer.batches.iter().find(same) {
             return Verdict::Duplicate(batch.appended);
         }
-        if first == next_sequence(producer.last().last_sequence) {
+        if first == next_sequence(producer.last().last_sequence) || is_anything_taken {
             Verdict::Append
         } else {
             Verdict::Refuse(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER)

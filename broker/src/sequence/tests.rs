@@ -158,6 +158,20 @@ fn epochs_fence() {
 }
 
 #[test]
+fn without_an_epoch_only_duplicates_are_known() {
+    let mut partition = Partition::default();
+    partition.fill(-1, 0, 1);
+    assert!(matches!(
+        partition.send(batch(-1, 0, 10)),
+        Verdict::Duplicate(_)
+    ));
+    assert_eq!(partition.send(batch(-1, 77, 10)), Verdict::Append);
+    assert_eq!(partition.send(batch(-2, 0, 10)), FENCED);
+    assert_eq!(partition.send(batch(3, 77, 10)), Verdict::Append);
+    assert_eq!(partition.send(batch(3, 77, 1)), GAP);
+}
+
+#[test]
 fn sequences_wrap_inside_a_batch_and_between_batches() {
     let mut partition = Partition::default();
     assert_eq!(partition.send(batch(0, i32::MAX - 3, 10)), Verdict::Append);

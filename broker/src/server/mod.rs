@@ -362,8 +362,8 @@ fn advertised_host(address: SocketAddr) -> String {
 fn wait_for_close(stream: &TcpStream, at_most: Duration) -> io::Result<()> {
     let mut waiting = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::RDHUP)];
     let timeout = Timespec {
-        tv_sec: at_most.as_secs() as i64,
-        tv_nsec: 0,
+        tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(at_most.subsec_nanos()),
     };
     poll(&mut waiting, Some(&timeout))?;
     Ok(())

@@ -160,7 +160,8 @@ fn append(
     partition: &Partition,
 ) -> Result<Produced, Refusal> {
     let rules = &topic.config.rules;
-    let batch = batch::check(entry.records, call.version, rules, call.now_ms)?;
+    let bytes = batch::the_one_batch(entry.records.unwrap_or_default(), call.version)?;
+    let checked = batch::check(bytes, rules, call.now_ms);
     let is_log_append = rules.timestamp_type == TimestampType::LogAppend;
     let options = AppendOptions {
         leader_epoch: call.broker.leader_epoch(),
@@ -169,10 +170,21 @@ fn append(
         sync: call.broker.config.sync_appends,
     };
     let mut log = partition.log();
+    let log_start_offset = log.start_offset();
+    let result = checked.and_then(|batch| log.append(&batch, options));
     let AppendResult {
         appended,
         is_duplicate,
-    } = log.append(&batch, options)?;
+    } = result.map_err(|refusal| {
+        if tells_log_start(refusal.code) {
+            Refusal {
+                log_start_offset,
+                ..refusal
+            }
+        } else {
+            refusal
+        }
+    })?;
     Ok(Produced {
         base_offset: appended.base_offset,
         // For a duplicate Apache's tells the batch's time, whoever set it.
@@ -181,9 +193,21 @@ fn append(
         } else {
             -1
         },
-        log_start_offset: log.start_offset(),
+        log_start_offset,
         is_duplicate,
     })
+}
+
+/// Whether an answer with this code tells where the log begins, as Apache's have it.
+fn tells_log_start(code: ErrorCode) -> bool {
+    !matches!(
+        code,
+        ErrorCode::CORRUPT_MESSAGE
+            | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
+            | ErrorCode::MESSAGE_TOO_LARGE
+            | ErrorCode::RECORD_LIST_TOO_LARGE
+            | ErrorCode::KAFKA_STORAGE_ERROR
+    )
 }
 
 /// The null peer's append: counts the records that the header claims.
@@ -222,7 +246,7 @@ fn answer(
         .with_error_code(refusal.code.0)
         .with_base_offset(-1)
         .with_log_append_time_ms(-1)
-        .with_log_start_offset(-1)
+        .with_log_start_offset(refusal.log_start_offset)
         .with_record_errors(record_errors.collect())
         .with_error_message(Some(text(refusal.message)));
     if !wants_leader(refusal.code) {
