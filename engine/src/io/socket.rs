@@ -23,17 +23,19 @@ pub(super) fn open(address: SocketAddr, flags: SocketFlags) -> io::Result<OwnedF
 
 /// Bounds what the kernel buffers on its way to a peer on this machine.
 ///
-/// Left alone, the buffer grows to the 4 MB of `tcp_wmem`, and its bytes have left the cache, it
-/// seems, before the peer reads them. Measured (Linux 6.18, two cores that others used, too; pieces
-/// of 850 KB; CPU of the sender): sending alone costs 0.11 to 0.13 s/GB left alone, 0.070 with 512
-/// KB asked for (the kernel takes twice that), 0.071 with 256 KB, 0.074 with 104 KB, 0.08 to 0.12
-/// with 2 MB; reading and sending 0.17 to 0.20 left alone, 0.10 with 512 KB. The reader's cost
-/// falls likewise. With 32 KB the stream all but stood still (pieces of 64 KB; delayed
-/// acknowledgements, presumably). A host that allows less (`net.core.wmem_max`, often 208 KB) gives what it allows.
+/// Left alone, the buffer grows to the 4 MB of `tcp_wmem`, and its bytes have left the cache,
+/// it seems, before the peer reads them. Measured (Linux 6.18, two cores that others used, too;
+/// pieces of 850 KB; CPU of the sender): sending alone costs 0.11 to 0.13 s/GB left alone,
+/// 0.070 with 512 KB asked for (the kernel takes twice that), 0.071 with 256 KB, 0.074 with 104
+/// KB, 0.08 to 0.12 with 2 MB; reading and sending 0.17 to 0.20 left alone, 0.10 with 512 KB.
+/// The reader's cost falls likewise. With 32 KB the stream all but stood still (pieces of 64
+/// KB; delayed acknowledgements, presumably). A host that allows less (`net.core.wmem_max`,
+/// often 208 KB) gives what it allows.
 ///
-/// Of sends of 850 KB four in ten then go in at once (nine in ten of those left alone); the others
-/// wait for room, in the ring by its poll handler (MSG_WAITALL), and reads go on meanwhile. For a
-/// remote peer the buffer must cover the round trip, so that it is the kernel's to choose.
+/// Of sends of 850 KB four in ten then go in at once (nine in ten of those left alone); the
+/// others wait for room, in the ring by its poll handler (MSG_WAITALL), and reads go on
+/// meanwhile. For a remote peer the buffer must cover the round trip, so that it is the
+/// kernel's to choose.
 pub(super) fn tune(socket: &OwnedFd) {
     // Of a connection that was just made neither fails; if they do, it works without.
     let own = rustix::net::getsockname(socket).ok().and_then(host);
