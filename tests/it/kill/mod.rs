@@ -50,10 +50,19 @@ impl Harmed {
     }
 
     fn cluster(&self, options: fn() -> Options) -> Option<MutexGuard<'_, Cluster>> {
-        let cluster = self.0.get_or_init(|| Cluster::start(&options()).map(Mutex::new));
-        let cluster = cluster.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let cluster = self
+            .0
+            .get_or_init(|| Cluster::start(&options()).map(Mutex::new));
+        let cluster = cluster
+            .as_ref()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // A test that failed may have left a node stopped or dead.
-        cluster.nodes().iter().filter(|node| node.is_running()).for_each(|node| node.cont());
+        cluster
+            .nodes()
+            .iter()
+            .filter(|node| node.is_running())
+            .for_each(|node| node.cont());
         cluster.restart_dead();
         Some(cluster)
     }
@@ -105,7 +114,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     const LIMIT: Duration = Duration::from_secs(60);
     let deadline = Instant::now() + LIMIT;
     while !is_so() {
-        assert!(Instant::now() < deadline, "waited {LIMIT:?} in vain: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "waited {LIMIT:?} in vain: {what}"
+        );
         // Whatever is looked at cannot tell us that it has changed.
         std::thread::park_timeout(Duration::from_millis(2));
     }

@@ -30,6 +30,8 @@ pub(super) fn ringmain<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Killed,
+    /// By another signal.
+    Signal(i32),
     Code(i32),
 }
 
@@ -100,10 +102,11 @@ impl Process {
             self.log()
         );
         let status: ExitStatus = self.child.wait().expect("it is our child");
-        match status.code() {
-            Some(code) => End::Code(code),
-            None if status.signal() == Some(9) => End::Killed,
-            None => panic!("ringmain ended by {status}\n{}", self.log()),
+        match (status.code(), status.signal()) {
+            (Some(code), _) => End::Code(code),
+            (None, Some(9)) => End::Killed,
+            (None, Some(signal)) => End::Signal(signal),
+            (None, None) => unreachable!("an end has a code or a signal"),
         }
     }
 
@@ -113,11 +116,8 @@ impl Process {
     }
 }
 
-/// The end of a log, at most.
 pub(super) fn read_log(path: &Path) -> String {
-    const BYTES: usize = 20_000;
-    let bytes = std::fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(BYTES)..]).into_owned()
+    String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
 impl Drop for Process {
