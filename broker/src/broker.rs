@@ -131,8 +131,8 @@ impl Broker {
         }
     }
 
-    /// Brings everything to disk and lets go of the data directory. Nothing is appended any more, so
-    /// that another broker may open it even if somebody still holds this one.
+    /// Brings everything to disk and lets go of the data directory. Nothing is appended any more,
+    /// so that another broker may open it even if somebody still holds this one.
     pub fn close(&self) {
         let directory = self
             .directory
@@ -234,8 +234,8 @@ impl Broker {
         }
     }
 
-    /// Forgets producers when the check interval is over. Asked before every request that could tell
-    /// the difference, so that no thread is needed for it.
+    /// Forgets producers when the check interval is over. Asked before every request that could
+    /// tell the difference, so that no thread is needed for it.
     pub(crate) fn expire_producers(&self) {
         let now = self.now_ms();
         let due = self.next_expiration_ms.load(Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! The null peer's way with Produce: everything is acknowledged, nothing is looked at.
 //!
-//! Of a request the fields around the records are read, and of each batch the 61 bytes in front, for
-//! the count: an acknowledgement needs a base offset that grows. The rest is thrown away in the kernel,
-//! without being copied.
+//! Of a request the fields around the records are read, and of each batch the 61 bytes in front,
+//! for the count: an acknowledgement needs a base offset that grows. The rest is thrown away in the
+//! kernel, without being copied.
 
 use std::io;
 

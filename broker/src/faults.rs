@@ -1,8 +1,9 @@
 //! Faults on request, for tests: what a broker, its host or the network between might do.
 //!
-//! A fault is for one API, is armed with [`Faults::add`], and happens to the requests it fits, from the
-//! one after [`Fault::skip`] on, as many times as [`Fault::times`] says. Several may be armed at once; of
-//! those that fit the same request, each counts it, and the oldest one that is due happens.
+//! A fault is for one API, is armed with [`Faults::add`], and happens to the requests it fits, from
+//! the one after [`Fault::skip`] on, as many times as [`Fault::times`] says. Several may be armed
+//! at once; of those that fit the same request, each counts it, and the oldest one that is due
+//! happens.
 //!
 //! [`Fault::topic`] and [`Fault::partition`] narrow errors of every API that speaks of topics, and
 //! everything that happens to Produce. An error is counted each time it is given to a partition (or

@@ -15,8 +15,8 @@ use rustix::fs::FlockOperation;
 use crate::error::BrokerError;
 use crate::topics::{random_id, replace_file};
 
-/// Producer ids are taken from the file so many at a time: a killed broker loses the rest of a block,
-/// but never gives an id out twice.
+/// Producer ids are taken from the file so many at a time: a killed broker loses the rest of a
+/// block, but never gives an id out twice.
 const PRODUCER_ID_BLOCK: i64 = 1000;
 
 /// Who the broker is.
@@ -113,7 +113,8 @@ impl Identity {
     }
 }
 
-/// The lock on a data directory, for as long as it lives; the kernel lets go of it with the process.
+/// The lock on a data directory, for as long as it lives; the kernel lets go of it with the
+/// process.
 #[derive(Debug)]
 pub(crate) struct DirectoryLock {
     _file: File,

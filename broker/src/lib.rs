@@ -1,19 +1,21 @@
-//! The embedded broker: a single node that speaks Kafka's protocol, for first steps, tests and benches.
+//! The embedded broker: a single node that speaks Kafka's protocol, for first steps, tests and
+//! benches.
 //!
-//! It is a real broker in what it does, as strict as Apache Kafka's where a producer could go wrong,
-//! and nothing is lost of what it acknowledged when its process is killed. It is no product of its own:
-//! what it does not do it refuses with the protocol's own error.
+//! It is a real broker in what it does, as strict as Apache Kafka's where a producer could go
+//! wrong, and nothing is lost of what it acknowledged when its process is killed. It is no product
+//! of its own: what it does not do it refuses with the protocol's own error.
 //!
 //! ```text
-//! server/     sockets: a thread a connection           api/        one file an API
-//! session     a request's bytes in, an answer's out    topics/     names, ids, configurations
-//! faults      what a test wants to go wrong            batch/      what a batch must be
-//! broker      what all connections share               sequence    the rules of idempotent producing
-//! discard     the null peer's way with Produce         log/        segments on disk, or in memory
+//! server/     sockets: a thread a connection       api/        one file an API
+//! session     a request in, an answer out          topics/     names, ids, configurations
+//! faults      what a test wants to go wrong        batch/      what a batch must be
+//! broker      what all connections share           sequence/   the rules of idempotent producing
+//! identity    cluster id, producer ids, the lock   log/        segments on disk, or in memory
+//! discard     the null peer's way with Produce
 //! ```
 //!
-//! Everything but `server/` and `discard` is free of sockets: [`Broker`] and [`Session`] can be driven
-//! in a test's own process and time.
+//! Everything but `server/` and `discard` is free of sockets: [`Broker`] and [`Session`] can be
+//! driven in a test's own process and time.
 
 mod api;
 mod batch;

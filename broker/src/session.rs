@@ -1,7 +1,7 @@
 //! One client's side of the conversation: a request's bytes in, an answer's bytes out.
 //!
-//! No sockets and no blocking: what would wait says for how long. Requests are handled one at a time
-//! and in order, as Apache's broker handles those of one connection.
+//! No sockets and no blocking: what would wait says for how long. Requests are handled one at a
+//! time and in order, as Apache's broker handles those of one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +62,8 @@ impl Session {
         &self.broker
     }
 
-    /// Handles a request, a frame without its length prefix. `reply` is overwritten with the answer, a
-    /// frame with its length prefix.
+    /// Handles a request, a frame without its length prefix. `reply` is overwritten with the
+    /// answer, a frame with its length prefix.
     pub fn handle(&mut self, request: &[u8], reply: &mut Vec<u8>) -> Handled {
         reply.clear();
         match self.try_handle(request, reply) {

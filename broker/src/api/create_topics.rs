@@ -3,8 +3,8 @@
 //! v4 partitions and replicas may be left to the broker (−1) · v5 flexible, the answer tells
 //! partitions, replicas and configuration · v7 topic ids
 //!
-//! There is one node, so the replication factor is 1, and of assignments by hand only that to this node
-//! is taken.
+//! There is one node, so the replication factor is 1, and of assignments by hand only that to this
+//! node is taken.
 
 use std::collections::{BTreeMap, HashMap};
 

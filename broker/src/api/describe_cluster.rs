@@ -2,7 +2,8 @@
 //!
 //! flexible · v1 endpoint type · v2 fenced brokers
 //!
-//! There is one node, and it is no controller that could be asked as one: endpoint type 2 is refused.
+//! There is one node, and it is no controller that could be asked as one: endpoint type 2 is
+//! refused.
 
 use kafka_protocol::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_protocol::messages::{BrokerId, DescribeClusterRequest, DescribeClusterResponse};

@@ -1,15 +1,16 @@
 //! Fetch (key 1), versions 4 to 18.
 //!
-//! v5 log start offset · v7 sessions · v9 leader epochs · v11 racks · v12 flexible, last fetched epoch ·
-//! v13 topic ids · v15 replica state · v16 leader endpoints · v17 directory ids · v18 high watermark
+//! v5 log start offset · v7 sessions · v9 leader epochs · v11 racks · v12 flexible, last fetched
+//! epoch · v13 topic ids · v15 replica state · v16 leader endpoints · v17 directory ids · v18 high
+//! watermark
 //!
-//! Sessions are refused gracefully: every answer says session 0, so that clients send whole requests. A
-//! request inside a session that we never gave out gets FETCH_SESSION_ID_NOT_FOUND. There are no
-//! followers, no tiers and no transactions: the high watermark is the log's end.
+//! Sessions are refused gracefully: every answer says session 0, so that clients send whole
+//! requests. A request inside a session that we never gave out gets FETCH_SESSION_ID_NOT_FOUND.
+//! There are no followers, no tiers and no transactions: the high watermark is the log's end.
 //!
-//! Waits as Apache's broker: until `min_bytes` are there, `max_wait_ms` are over, or a partition has an
-//! error. As there, a partition's last batch may be cut off, but the first partition with data gives at
-//! least one whole batch.
+//! Waits as Apache's broker: until `min_bytes` are there, `max_wait_ms` are over, or a partition
+//! has an error. As there, a partition's last batch may be cut off, but the first partition with
+//! data gives at least one whole batch.
 
 use kafka_protocol::messages::FetchRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};

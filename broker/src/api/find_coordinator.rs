@@ -1,10 +1,11 @@
 //! FindCoordinator (key 10), versions 0 to 6.
 //!
-//! v1 types of coordinators · v3 flexible · v4 many keys · v5 TRANSACTION_ABORTABLE · v6 share groups
+//! v1 types of coordinators · v3 flexible · v4 many keys · v5 TRANSACTION_ABORTABLE · v6 share
+//! groups
 //!
 //! There are no groups and no transactions here yet, so whoever asks is refused, with
-//! UNSUPPORTED_VERSION. It is spoken at all because librdkafka takes a broker without it for one so old
-//! that it cannot read LZ4, and sends uncompressed records instead.
+//! UNSUPPORTED_VERSION. It is spoken at all because librdkafka takes a broker without it for one so
+//! old that it cannot read LZ4, and sends uncompressed records instead.
 
 use kafka_protocol::messages::find_coordinator_response::Coordinator;
 use kafka_protocol::messages::{BrokerId, FindCoordinatorRequest, FindCoordinatorResponse};

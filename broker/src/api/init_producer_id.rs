@@ -1,10 +1,11 @@
 //! InitProducerId (key 22), versions 0 to 5.
 //!
-//! v2 flexible · v3 the id and epoch that the producer has · v4 PRODUCER_FENCED · v5 TRANSACTION_ABORTABLE
+//! v2 flexible · v3 the id and epoch that the producer has · v4 PRODUCER_FENCED · v5
+//! TRANSACTION_ABORTABLE
 //!
-//! Without a transactional id the answer is always a new id with epoch 0, whatever the producer had:
-//! that is how Apache's broker was measured to behave. There are no transactions here; a transactional
-//! id is refused with UNSUPPORTED_VERSION.
+//! Without a transactional id the answer is always a new id with epoch 0, whatever the producer
+//! had: that is how Apache's broker was measured to behave. There are no transactions here; a
+//! transactional id is refused with UNSUPPORTED_VERSION.
 
 use kafka_protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ProducerId};
 use protocol::error_code::ErrorCode;

@@ -3,8 +3,8 @@
 //! v1 one offset with its timestamp · v2 isolation level · v4 leader epochs · v6 flexible ·
 //! v7 −3, newest timestamp · v8 −4, earliest local · v9 −5, latest tiered · v10 time-out
 //!
-//! There are no transactions and no tiers, so both isolation levels see the same, what is earliest is
-//! local, and nothing is tiered.
+//! There are no transactions and no tiers, so both isolation levels see the same, what is earliest
+//! is local, and nothing is tiered.
 
 use kafka_protocol::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_protocol::messages::list_offsets_response::{

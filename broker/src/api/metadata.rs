@@ -1,8 +1,8 @@
 //! Metadata (key 3), versions 0 to 13.
 //!
-//! v1 controller, null for all topics · v2 cluster id · v4 topics may be created · v5 offline replicas ·
-//! v7 leader epochs · v8 authorised operations · v9 flexible · v10 topic ids · v12 topics by id ·
-//! v13 an error for the whole
+//! v1 controller, null for all topics · v2 cluster id · v4 topics may be created · v5 offline
+//! replicas · v7 leader epochs · v8 authorised operations · v9 flexible · v10 topic ids · v12
+//! topics by id · v13 an error for the whole
 //!
 //! The one node leads everything. A topic that may be created by being asked for is there at once;
 //! Apache's broker says LEADER_NOT_AVAILABLE first.

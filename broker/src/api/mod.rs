@@ -1,8 +1,8 @@
 //! The APIs that are spoken, one file each, and the table of them.
 //!
-//! What is not in the table is refused as Apache's broker refuses it: ApiVersions of a version that it
-//! does not know is answered with UNSUPPORTED_VERSION and the versions that it does; anything else
-//! that a client could have known from ApiVersions costs it the connection.
+//! What is not in the table is refused as Apache's broker refuses it: ApiVersions of a version that
+//! it does not know is answered with UNSUPPORTED_VERSION and the versions that it does; anything
+//! else that a client could have known from ApiVersions costs it the connection.
 
 pub(crate) mod api_versions;
 pub(crate) mod create_topics;

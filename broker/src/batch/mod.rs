@@ -1,14 +1,15 @@
 //! What a produced batch must be before it may go into a log.
 //!
 //! The order of the checks is Apache's, because a batch with two faults must get the same answer:
-//! shape (87), zstd in old versions (76), base offset (87), size (10), CRC (2), unknown codecs (−1), the
-//! header against itself (87), what is compressed (−1), the records (87 or 32). Whether it is a duplicate
-//! or out of order is asked only after all of these ([`crate::sequence`]). Compared with Apache Kafka
-//! 4.3.0 over some 30,000 random batches: code, offset and log start offset were the same.
+//! shape (87), zstd in old versions (76), base offset (87), size (10), CRC (2), unknown codecs
+//! (−1), the header against itself (87), what is compressed (−1), the records (87 or 32). Whether
+//! it is a duplicate or out of order is asked only after all of these ([`crate::sequence`]).
+//! Compared with Apache Kafka 4.3.0 over some 30,000 random batches: code, offset and log start
+//! offset were the same.
 //!
-//! Stricter than Apache's, so that a mistake of ours shows: record attributes must be 0, offset deltas
-//! must count from 0 in uncompressed batches too (there Apache stores what it gets), nothing may
-//! follow the batch, a key's length below 0 is −1.
+//! Stricter than Apache's, so that a mistake of ours shows: record attributes must be 0, offset
+//! deltas must count from 0 in uncompressed batches too (there Apache stores what it gets), nothing
+//! may follow the batch, a key's length below 0 is −1.
 
 pub(crate) mod records;
 
@@ -83,8 +84,8 @@ impl Refusal {
     }
 }
 
-/// The records of one partition in a Produce request of `version`: exactly one batch of magic 2, in a
-/// codec that the version may have, or why not.
+/// The records of one partition in a Produce request of `version`: exactly one batch of magic 2, in
+/// a codec that the version may have, or why not.
 pub(crate) fn the_one_batch(records: &[u8], version: i16) -> Result<&[u8], Refusal> {
     let batch = cut_batch(records)?;
     let attributes = Attributes(i16::from_be_bytes([batch[CRC_FROM], batch[CRC_FROM + 1]]));
@@ -303,7 +304,8 @@ fn timestamp_error(
     (!is_in_range).then(|| format!("its timestamp {timestamp} is out of range at {now_ms}"))
 }
 
-/// What stands before a batch's records in the log: the producer's header with what the broker sets.
+/// What stands before a batch's records in the log: the producer's header with what the broker
+/// sets.
 pub(crate) fn header_for_log(
     batch: &CheckedBatch<'_>,
     base_offset: i64,

@@ -1,7 +1,7 @@
 //! The records of a batch, walked as strictly as Apache's broker does and a little stricter.
 //!
-//! On purpose a second implementation beside `protocol::records::reader`: what one of them misreads,
-//! the other shows.
+//! On purpose a second implementation beside `protocol::records::reader`: what one of them
+//! misreads, the other shows.
 
 /// What the broker looks at in a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,7 +156,8 @@ mod tests {
         #[test]
         fn what_was_framed_is_read(
             records in prop::collection::vec(
-                (any::<i64>(), any::<i32>(), prop::option::of(prop::collection::vec(any::<u8>(), 0..9)),
+                (any::<i64>(), any::<i32>(),
+                 prop::option::of(prop::collection::vec(any::<u8>(), 0..9)),
                  prop::collection::vec(any::<u8>(), 0..300)),
                 0..20,
             ),

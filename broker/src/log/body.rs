@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// Bytes that grow at their end. A clone reads the same bytes, so that nobody reads under the lock of
-/// the log.
+/// Bytes that grow at their end. A clone reads the same bytes, so that nobody reads under the lock
+/// of the log.
 #[derive(Debug, Clone)]
 pub(crate) enum Body {
     File(Arc<File>),

@@ -1,14 +1,14 @@
 //! A partition's log: batches in segments, and what is known of the producers that wrote them.
 //!
 //! ```text
-//! DATA/topic-3/00000000000000000000.log    batches as produced, with offset, leader epoch and (where
-//!              00000000000001048576.log    the topic says so) append time set by the broker
+//! DATA/topic-3/00000000000000000000.log    batches as produced, with offset, leader epoch and
+//!              00000000000001048576.log    (where the topic says so) append time by the broker
 //! ```
 //!
-//! Invariants: offsets have no gaps, from segment to segment too; a batch is written whole before it
-//! is acknowledged, so that a killed process has lost nothing that it acknowledged; bytes behind a
-//! segment's last whole batch are from a write that nobody was told of, and are written over or, at
-//! the next start, cut off.
+//! Invariants: offsets have no gaps, from segment to segment too; a batch is written whole before
+//! it is acknowledged, so that a killed process has lost nothing that it acknowledged; bytes behind
+//! a segment's last whole batch are from a write that nobody was told of, and are written over or,
+//! at the next start, cut off.
 
 pub(crate) mod body;
 mod recovery;
@@ -204,7 +204,7 @@ impl PartitionLog {
             .body
             .append(active.bytes, [&head, &batch.bytes[head.len()..]])?;
         if options.sync
-            && let Err(error) = active.body.sync()
+            && let Err(error) = active.sync(&self.place)
         {
             // A second sync would say that all is well although what was written is gone.
             self.closed = Some(ErrorCode::KAFKA_STORAGE_ERROR);
@@ -218,8 +218,8 @@ impl PartitionLog {
         })
     }
 
-    /// Finds up to `bytes_max` bytes of batches, beginning with the one that holds `offset`. If even
-    /// that one is larger, it is found whole where `at_least_one` says so.
+    /// Finds up to `bytes_max` bytes of batches, beginning with the one that holds `offset`. If
+    /// even that one is larger, it is found whole where `at_least_one` says so.
     pub(crate) fn read(
         &self,
         offset: i64,

@@ -1,10 +1,11 @@
-//! Opening a log that is there: every header is walked, the index and the producers are known again.
+//! Opening a log that is there: every header is walked, the index and the producers are known
+//! again.
 //!
-//! A segment that another one follows was whole when that one was begun; if it is not now, the log is
-//! damaged and the broker does not start. The last one may end in a batch that was being written when
-//! the process died, or (after a power loss) in bytes that never reached the disk: it is cut off at
-//! the first byte that is not part of a right batch. CRCs are compared in the last segment only, and
-//! only if the broker was not shut down in order.
+//! A segment that another one follows was whole when that one was begun; if it is not now, the log
+//! is damaged and the broker does not start. The last one may end in a batch that was being written
+//! when the process died, or (after a power loss) in bytes that never reached the disk: it is cut
+//! off at the first byte that is not part of a right batch. CRCs are compared in the last segment
+//! only, and only if the broker was not shut down in order.
 
 use std::path::Path;
 use std::{fs, io};

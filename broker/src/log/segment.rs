@@ -1,8 +1,8 @@
 //! A run of a partition's log: whole batches, one behind the other, and an index of some of them.
 //!
-//! The index is in memory only and made by walking headers, at start and with every append: an entry
-//! each [`INDEX_INTERVAL_BYTES`], so that a search reads a few headers and a log of small batches
-//! costs little memory.
+//! The index is in memory only and made by walking headers, at start and with every append: an
+//! entry each [`INDEX_INTERVAL_BYTES`], so that a search reads a few headers and a log of small
+//! batches costs little memory.
 
 use std::io;
 

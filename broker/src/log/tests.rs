@@ -85,8 +85,8 @@ fn segment_files(folder: &Path) -> Vec<PathBuf> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// On disk or in memory, rolled as often as may be, opened again at any time: what was appended is
-    /// read, from any offset and in pieces of any size.
+    /// On disk or in memory, rolled as often as may be, opened again at any time: what was appended
+    /// is read, from any offset and in pieces of any size.
     #[test]
     fn what_was_appended_is_read(
         batches in prop::collection::vec((1..40usize, 1..200usize, any::<bool>()), 1..40),

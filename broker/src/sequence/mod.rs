@@ -1,4 +1,5 @@
-//! The rules of idempotent producing in one partition, as Apache Kafka 4.3 was measured to keep them.
+//! The rules of idempotent producing in one partition, as Apache Kafka 4.3 was measured to keep
+//! them.
 //!
 //! ```text
 //! nothing known of the producer       any epoch, any sequence is taken
@@ -8,7 +9,7 @@
 //!   last sequence
 //! same epoch, the next sequence       taken; 2³¹−1 is followed by 0, in a batch or between two
 //! same epoch, any other               OUT_OF_ORDER_SEQUENCE_NUMBER
-//! higher epoch, sequence 0            taken, and it fences the old one; nobody need have given it out
+//! higher epoch, sequence 0            taken, it fences the old one; nobody need have given it out
 //! higher epoch, any other             OUT_OF_ORDER_SEQUENCE_NUMBER
 //! ```
 //!
@@ -19,8 +20,8 @@
 //! timestamp* of its last batch, whatever the time of the append was. After a restart only the last
 //! batch is known ([`Producers::note_recovered`]).
 //!
-//! Pure: no clock, no log. The log calls [`Producers::judge`] before and [`Producers::note`] after it
-//! appended.
+//! Pure: no clock, no log. The log calls [`Producers::judge`] before and [`Producers::note`] after
+//! it appended.
 
 use std::collections::HashMap;
 

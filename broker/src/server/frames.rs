@@ -1,8 +1,8 @@
 //! A connection's bytes cut into frames.
 //!
 //! Memory follows the bytes that arrived, never the length that a frame claims: the buffer at most
-//! doubles with what is in it. The head of a frame is read with whatever follows in the same piece, the
-//! rest exactly to the frame's end, so that hardly anything is moved.
+//! doubles with what is in it. The head of a frame is read with whatever follows in the same piece,
+//! the rest exactly to the frame's end, so that hardly anything is moved.
 
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -111,9 +111,10 @@ impl<'a> Frames<'a> {
         Ok(&self.buffer[self.begin - count..self.begin])
     }
 
-    /// Throws the next `count` bytes away. The kernel frees them without copying them: TCP does that
-    /// for `MSG_TRUNC`, whatever the length of the buffer that is named. With requests of 0.8 MB that
-    /// took 0.055 CPU-s/GB, reading into 64 KiB to 1 MiB 0.10; with 60 KB there was no difference.
+    /// Throws the next `count` bytes away. The kernel frees them without copying them: TCP does
+    /// that for `MSG_TRUNC`, whatever the length of the buffer that is named. With requests of 0.8
+    /// MB that took 0.055 CPU-s/GB, reading into 64 KiB to 1 MiB 0.10; with 60 KB there was no
+    /// difference.
     pub(crate) fn skip(&mut self, count: usize) -> io::Result<()> {
         let held = count.min(self.held());
         self.begin += held;

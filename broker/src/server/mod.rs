@@ -1,7 +1,7 @@
 //! Sockets around the broker: a thread that accepts, and a thread for each connection.
 //!
-//! Blocking threads, on purpose: the broker is the peer, not the product, and this is the plainest way
-//! to be a right one. Everything that waits has a bound or is woken by [`Server::shutdown`].
+//! Blocking threads, on purpose: the broker is the peer, not the product, and this is the plainest
+//! way to be a right one. Everything that waits has a bound or is woken by [`Server::shutdown`].
 
 mod connection;
 mod frames;
@@ -26,7 +26,8 @@ pub(crate) use frames::Frames;
 
 /// How long a shutdown waits for connections to end.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(10);
-/// How long the acceptor sleeps after an error of the kind that passes (no more files, for example).
+/// How long the acceptor sleeps after an error of the kind that passes (no more files, for
+/// example).
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(50);
 /// How long a caller waits until the acceptor has carried out what it was told.
 const TOLD_MAX: Duration = Duration::from_secs(5);

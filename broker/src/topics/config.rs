@@ -2,8 +2,8 @@
 //!
 //! Every key of Apache's that a tool shows is known and kept. Honoured are `max.message.bytes`,
 //! `message.timestamp.*`, `segment.bytes` and, for the rule that every record needs a key,
-//! `cleanup.policy`; nothing is compacted or removed yet, and records are kept in the compression that
-//! they come in.
+//! `cleanup.policy`; nothing is compacted or removed yet, and records are kept in the compression
+//! that they come in.
 
 use std::collections::BTreeMap;
 

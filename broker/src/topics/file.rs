@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A line a topic: name, id, partitions, then its configuration with tab, newline and backslash
-//! escaped. The file is written anew at every change and renamed into place: it is the old one or the
-//! new one, never a mixture.
+//! escaped. The file is written anew at every change and renamed into place: it is the old one or
+//! the new one, never a mixture.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,8 +1,8 @@
 //! The topics: by name and by id, their partitions and configuration.
 //!
-//! Invariants: a name belongs to at most one topic, an id never comes back. A topic stands in the file
-//! before its folders are made and is struck from it before they are removed, so that a folder without
-//! a line is left over from a death in between and is removed at the next start.
+//! Invariants: a name belongs to at most one topic, an id never comes back. A topic stands in the
+//! file before its folders are made and is struck from it before they are removed, so that a folder
+//! without a line is left over from a death in between and is removed at the next start.
 
 pub(crate) mod config;
 mod file;
@@ -339,8 +339,8 @@ fn partition_folder(folder: &Path, topic: &str, index: i32) -> PathBuf {
     folder.join(format!("{topic}-{index}"))
 }
 
-/// Removes folders of partitions that belong to no topic: left by a death in a creation or deletion.
-/// Only folders that hold nothing but segments are touched.
+/// Removes folders of partitions that belong to no topic: left by a death in a creation or
+/// deletion. Only folders that hold nothing but segments are touched.
 fn remove_orphans(folder: &Path, lines: &[TopicLine]) -> io::Result<()> {
     let is_known = |name: &str| {
         name.rsplit_once('-').is_some_and(|(topic, index)| {

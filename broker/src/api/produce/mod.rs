@@ -6,8 +6,9 @@
 //! ApiVersions says from version 0 on, as Apache's does since 4.0: librdkafka up to 2.8 takes the
 //! absence of the old versions for the absence of compression. Asked for, they cost the connection.
 //!
-//! Edges, as measured: two batches in one entry are refused; of two entries for one partition only the
-//! last is looked at, the other is lost without a word; with acks=0 an error costs the connection.
+//! Edges, as measured: two batches in one entry are refused; of two entries for one partition only
+//! the last is looked at, the other is lost without a word; with acks=0 an error costs the
+//! connection.
 
 pub(crate) mod request;
 

@@ -1,5 +1,5 @@
-//! Bytes from strangers: an answer or the end of the connection, never a panic, never memory for what
-//! was only claimed. The seed is printed; `RINGMAIN_SEED` replays it.
+//! Bytes from strangers: an answer or the end of the connection, never a panic, never memory for
+//! what was only claimed. The seed is printed; `RINGMAIN_SEED` replays it.
 
 use std::hash::{BuildHasher, RandomState};
 
