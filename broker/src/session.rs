@@ -72,7 +72,7 @@ impl Session {
                 match &error {
                     RequestError::Encode(_) => tracing::error!(%error, "closing the connection"),
                     // As Apache's broker does: who sends what is no request is not talked to.
-                    _ => tracing::debug!(%error, "closing the connection"),
+                    _ => tracing::warn!(%error, "closing the connection"),
                 }
                 reply.clear();
                 Handled::Close
