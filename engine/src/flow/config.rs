@@ -92,11 +92,20 @@ pub struct PartitionStart {
 pub struct Unconfirmed {
     /// Their ranges and counts, from the acknowledged position on.
     pub batches: Vec<SurveyedBatch>,
-    /// Records between them that were refused and noted, but not counted yet.
-    pub refused: Vec<Range<u64>>,
+    /// Records between them that are refused: counted and noted when the load goes on.
+    pub refused: Vec<TooLarge>,
     /// The last sequence that the broker has. `None`: it may not be asked, so they are sent again one
     /// by one, and OUT_OF_ORDER_SEQUENCE_NUMBER means that the batch was there.
     pub state: Option<BrokerState>,
+}
+
+/// A record that is larger than the topic takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Its range of the input, delimiter included.
+    pub range: Range<u64>,
+    /// The bytes of its value.
+    pub value_bytes: u64,
 }
 
 /// A batch found by reading the input, as it would be cut.

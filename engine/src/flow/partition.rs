@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use protocol::client::producer::{Batch, PartitionProducer};
 
+use super::config::TooLarge;
 use super::cut::Cursor;
 use super::piece::Piece;
 use crate::positions::{PartitionSlot, SlotWriter};
@@ -37,6 +38,8 @@ pub(crate) struct Partition {
     pub(crate) refusal: Option<String>,
     /// The record of the head that it named.
     pub(crate) refused_at: Option<u32>,
+    /// Records that an earlier run refused, or was about to: to be noted (again) before the first send.
+    pub(crate) to_note: Vec<TooLarge>,
 }
 
 impl Partition {
@@ -59,6 +62,7 @@ impl Partition {
             is_splitting: false,
             refusal: None,
             refused_at: None,
+            to_note: Vec::new(),
         }
     }
 

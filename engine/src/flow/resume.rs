@@ -27,6 +27,9 @@ use crate::positions::PartitionSlot;
 /// Batches that a process may have had in flight when it died.
 const IN_FLIGHT_MAX: usize = 5;
 
+/// Before the brokers are asked once more.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
+
 /// Why a load cannot go on where it stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
@@ -112,6 +115,23 @@ pub enum ResumeError {
     },
 }
 
+impl ResumeError {
+    /// A broker that could not be asked, or no longer leads: another may answer, or the same one soon.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Control(error) | Self::Tail(TailError::Control(error)) => matches!(
+                error,
+                ControlError::Lost { .. }
+                    | ControlError::Request { .. }
+                    | ControlError::Advertised { .. }
+                    | ControlError::UnknownBroker { .. }
+            ),
+            Self::Tail(TailError::Refused { error, .. }) => error.is_retriable(),
+            _ => false,
+        }
+    }
+}
+
 /// One partition of a job that goes on.
 #[derive(Debug, Clone, Copy)]
 pub struct Resumed {
@@ -169,7 +189,51 @@ pub struct Resume<'a, 'i> {
 
 impl Resume<'_, '_> {
     /// Decides for each partition. Those of a job without idempotence just go on at their position.
-    pub fn decide(&mut self, partitions: Vec<Resumed>) -> Result<Vec<GoOn>, ResumeError> {
+    ///
+    /// Brokers die and leaders move while they are asked. Asking changes nothing, so then all is asked
+    /// again, of those who lead by then, until time is up.
+    pub fn decide(&mut self, mut partitions: Vec<Resumed>) -> Result<Vec<GoOn>, ResumeError> {
+        let deadline = self.control.now() + self.timeout;
+        loop {
+            let error = match self.decide_once(partitions.clone()) {
+                Ok(decided) => return Ok(decided),
+                Err(error) => error,
+            };
+            if self.control.now() >= deadline {
+                return Err(error);
+            }
+            let has_moved = match self.refresh_leaders(&mut partitions) {
+                Ok(has_moved) => has_moved,
+                Err(_) if error.is_passing() => false,
+                Err(_) => return Err(error),
+            };
+            // One who led before may lack what was acknowledged since.
+            let was_astray = has_moved && matches!(error, ResumeError::AcknowledgedLost { .. });
+            if !was_astray && !error.is_passing() {
+                return Err(error);
+            }
+            tracing::info!("asked again what arrived: {error}");
+            self.control.pause(ASK_AGAIN_AFTER)?;
+        }
+    }
+
+    /// Says whether another leads any of them now.
+    fn refresh_leaders(&mut self, partitions: &mut [Resumed]) -> Result<bool, ControlError> {
+        let metadata = self.control.metadata(self.topic)?;
+        let mut has_moved = false;
+        for known in metadata.topics.iter().flat_map(|topic| &topic.partitions) {
+            let index = known.partition_index.cast_unsigned();
+            let leader = (known.leader_id.0, known.leader_epoch);
+            let resumed = partitions.iter_mut().find(|resumed| resumed.partition == index);
+            if let Some(resumed) = resumed.filter(|r| leader.0 >= 0 && r.leader != leader) {
+                resumed.leader = leader;
+                has_moved = true;
+            }
+        }
+        Ok(has_moved)
+    }
+
+    fn decide_once(&mut self, partitions: Vec<Resumed>) -> Result<Vec<GoOn>, ResumeError> {
         for resumed in &partitions {
             self.check_input(resumed)?;
         }
@@ -334,6 +398,9 @@ impl Resume<'_, '_> {
                 position: slot.position,
             });
         }
+        if slot.is_recut {
+            return Ok(None); // Where its batches end, only the log knows.
+        }
         let Surveyed { batches, refused } = self
             .survey
             .batches(partition, slot.position, u64::from(ahead))?;
@@ -359,6 +426,9 @@ impl Resume<'_, '_> {
 
     /// We may not look: what may have been in flight goes again, one by one.
     fn send_again(&mut self, resumed: Resumed) -> Result<GoOn, ResumeError> {
+        if resumed.slot.is_recut {
+            return Ok(begin_anew(resumed));
+        }
         let Resumed {
             partition, slot, ..
         } = resumed;
@@ -456,6 +526,8 @@ impl Resume<'_, '_> {
             slot.last_batch_first_sequence = batch.first.value();
             slot.newest_timestamp = slot.newest_timestamp.max(batch.max_timestamp);
         }
+        // From here on batches are cut by the rules again.
+        slot.is_recut = false;
         if records > 0 {
             let found = self.survey.skip(partition, slot.position, records)?;
             let skipped = found.ok_or(ResumeError::Beyond { partition, records })?;
@@ -474,6 +546,24 @@ impl Resume<'_, '_> {
             unconfirmed: None,
             doubt: None,
         })
+    }
+}
+
+/// Neither the input nor a broker that may be asked tells where the batches in flight ended: under a new
+/// epoch everything behind the position is sent (again).
+fn begin_anew(resumed: Resumed) -> GoOn {
+    let Resumed {
+        partition, mut slot, ..
+    } = resumed;
+    slot.epoch += 1;
+    slot.next_sequence = -1;
+    slot.is_recut = false;
+    GoOn {
+        partition,
+        slot,
+        is_known: false,
+        unconfirmed: None,
+        doubt: Some(slot.position),
     }
 }
 

@@ -4,14 +4,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use protocol::records::header::HEADER_BYTES;
 use protocol::records::kernel::{Framer, framed_bytes};
 
-use super::config::SurveyedBatch;
+use super::config::{SurveyedBatch, TooLarge};
 use super::cut::{Cursor, Cut, CutRules, OpenBatch, cut, records_bytes_max};
 use super::piece::{Piece, Tail};
 use super::window::Window;
@@ -46,7 +45,7 @@ pub struct Surveyed {
     /// The batches.
     pub batches: Vec<SurveyedBatch>,
     /// Records before the last of them that were refused for their size.
-    pub refused: Vec<Range<u64>>,
+    pub refused: Vec<TooLarge>,
 }
 
 /// Records that were passed.
@@ -66,7 +65,7 @@ pub struct Skipped {
 enum Next {
     Batch(SurveyedBatch),
     /// A record that is too large for the topic.
-    Refused(Range<u64>),
+    Refused(TooLarge),
     /// Nothing more of its chunk.
     ChunkEnd,
 }
@@ -117,7 +116,7 @@ impl<'a> Survey<'a> {
                     // Those behind the last batch are found again by who goes on there.
                     found.refused.append(&mut refused);
                 }
-                Next::Refused(range) => refused.push(range),
+                Next::Refused(record) => refused.push(record),
                 Next::ChunkEnd => {}
             }
         }
@@ -268,7 +267,7 @@ impl<'a> Survey<'a> {
             .filter(|&bytes| bytes <= i32::MAX as usize / 2)
             .is_some_and(|b| (HEADER_BYTES + framed_bytes(b, 0)) as u64 <= self.record_bytes_max);
         if !fits {
-            return Ok(Next::Refused(range));
+            return Ok(Next::Refused(TooLarge { range, value_bytes }));
         }
         let tail = self.tail(&Piece::lines(range.clone(), 0))?;
         Ok(Next::Batch(SurveyedBatch {

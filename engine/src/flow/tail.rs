@@ -227,6 +227,12 @@ fn handle_fetched(
             reading.tail.began_at = fetched.log_start_offset;
             return Ok(true);
         }
+        // Somebody else leads it by now: the caller finds out who.
+        error @ (ErrorCode::NOT_LEADER_OR_FOLLOWER
+        | ErrorCode::FENCED_LEADER_EPOCH
+        | ErrorCode::UNKNOWN_LEADER_EPOCH) => {
+            return Err(TailError::Refused { partition, error });
+        }
         error if error.is_retriable() && now < begun + LEADER_TIMEOUT => return Ok(true),
         error => return Err(TailError::Refused { partition, error }),
     }

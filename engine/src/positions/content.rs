@@ -57,6 +57,9 @@ pub struct PartitionSlot {
     pub rejects: u64,
     /// Whether everything sent was answered when this was stored.
     pub clean: bool,
+    /// Whether a batch behind the position was cut smaller than the settings say, because the broker
+    /// did not take it whole: then only the log tells where batches ended.
+    pub is_recut: bool,
 }
 
 /// The archived size of a [`PartitionSlot`]: the payload of a slot.
@@ -166,6 +169,7 @@ impl Default for PartitionSlot {
             bytes: 0,
             rejects: 0,
             clean: false,
+            is_recut: false,
         }
     }
 }

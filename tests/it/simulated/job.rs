@@ -22,6 +22,7 @@ use kafka_protocol::messages::{InitProducerIdRequest, MetadataResponse, Producer
 use protocol::client::producer::Timing;
 
 use crate::log::TOPIC;
+use crate::oracle;
 use crate::plan::{Files, Plan};
 
 /// Turns after which a load is taken to hang.
@@ -268,6 +269,13 @@ impl Job {
             now_ms: now_ms(),
         }
         .decide(resumed.collect())?;
+        // The file of rejects keeps what positions have passed; the rest is found again.
+        let deal = self.plan.rules.deal;
+        lock(&self.rejects).retain(|&start, _| {
+            let partition = oracle::partition(&deal, start);
+            let mut slots = decided.iter().filter(|go_on| go_on.partition == partition);
+            slots.any(|go_on| go_on.slot.position > start)
+        });
         Ok((store, decided))
     }
 

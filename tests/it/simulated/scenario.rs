@@ -72,7 +72,9 @@ impl Scenario {
             scenario.has_power_losses = random.chance(300);
             // Where nobody may read, a forgotten producer's batches cannot be told apart.
             let is_denied = random.chance(200);
-            scenario.may_give_up = is_denied && scenario.has_power_losses;
+            let is_refusing = scenario.plan.poison.or(scenario.plan.topic_bytes_max.map(|_| POISON));
+            scenario.may_give_up =
+                is_denied && (scenario.has_power_losses || is_refusing.is_some());
             scenario.forgets = !is_denied && random.chance(300);
             if is_denied {
                 scenario.hazards.script.extend(deny_reading());

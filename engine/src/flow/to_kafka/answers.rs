@@ -386,12 +386,11 @@ impl ToKafka {
     /// The head's record `at` begins at `middle`.
     pub(super) fn split_head_at(
         &mut self,
-        _now: Instant,
         lane: usize,
         index: usize,
         at: u32,
         middle: u64,
-    ) {
+    ) -> Result<(), FlowError> {
         let partition = &mut self.lanes[lane].partitions[index];
         let (head, _) = partition
             .producer
@@ -403,6 +402,19 @@ impl ToKafka {
         partition
             .producer
             .split_head(vec![(at, first), (count - at, second)]);
+        if !partition.slot.is_recut {
+            // Before the first of them is sent: whoever resumes must not take them for the whole.
+            partition.slot.is_recut = true;
+            partition.store();
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> Result<(), FlowError> {
+        self.observer
+            .sync()
+            .map_err(|reason| FlowError::State { reason })
     }
 
     /// A single record was refused: its sequence stays a hole, so a new epoch begins behind it. That is
@@ -448,6 +460,7 @@ impl ToKafka {
         let partition = &mut self.lanes[lane].partitions[index];
         partition.producer.make_hole(identity);
         partition.rewind(piece.range.end);
+        partition.refused_at = None;
         let slot = &mut partition.slot;
         slot.position = piece.range.end;
         slot.rejects += 1;
@@ -457,11 +470,10 @@ impl ToKafka {
             slot.next_sequence = -1;
         }
         slot.clean = false;
+        slot.is_recut = false;
         partition.cursor = Cursor::new(&self.config.rules, partition.index, piece.range.end);
         partition.store();
-        self.observer
-            .sync()
-            .map_err(|reason| FlowError::State { reason })
+        self.sync()
     }
 
     fn ask_new_producer(&mut self, now: Instant, lane: usize, index: usize) {

@@ -69,6 +69,6 @@ fn begin_partition(
     }
     let cursor = Cursor::new(&config.rules, start.partition, position);
     let mut partition = Partition::new(start.slot, start.writer, producer, cursor);
-    refused.into_iter().for_each(|range| partition.refuse(range));
+    partition.to_note = refused;
     Ok(partition)
 }

@@ -18,7 +18,7 @@ use super::batch::{BATCH_AT, produce_to, timestamp_now};
 use super::tasks::{Next, Task, Work};
 use super::{FlowError, ToKafka};
 use crate::flow::LinkId;
-use crate::flow::config::Reject;
+use crate::flow::config::{Reject, TooLarge};
 use crate::flow::piece::{LongValue, Piece, TAIL_BYTES_MAX, Tail};
 use crate::flow::window::Window;
 use crate::input::Input;
@@ -174,14 +174,8 @@ impl ToKafka {
             .filter(|&bytes| bytes <= i32::MAX as usize / 2)
             .is_some_and(|bytes| (HEADER_BYTES + framed_bytes(bytes, 0)) as u64 <= limit);
         if !fits {
-            let reason = format!(
-                "the record is {} bytes long, and with its batch header larger than the topic's \
-                 max.message.bytes ({limit})",
-                value.bytes
-            );
-            self.reject(lane, index, range.clone(), reason)?;
-            let partition = &mut self.lanes[lane].partitions[index];
-            partition.refuse(range.clone());
+            let record = TooLarge { range: range.clone(), value_bytes: value.bytes };
+            self.reject_too_large(lane, index, record)?;
         } else {
             let mut piece = Piece::lines(range.clone(), timestamp_now());
             piece.long = Some(value);
@@ -193,6 +187,23 @@ impl ToKafka {
         partition.cursor.skip_to(&self.config.rules, range.end);
         partition.long_at = None;
         self.settle(lane, index)
+    }
+
+    /// Notes a record that the topic does not take, and has the position pass it in its turn.
+    pub(super) fn reject_too_large(
+        &mut self,
+        lane: usize,
+        index: usize,
+        record: TooLarge,
+    ) -> Result<(), FlowError> {
+        let reason = format!(
+            "the record is {} bytes long, and with its batch header larger than the topic's \
+             max.message.bytes ({})",
+            record.value_bytes, self.config.record_bytes_max
+        );
+        self.reject(lane, index, record.range.clone(), reason)?;
+        self.lanes[lane].partitions[index].refuse(record.range);
+        Ok(())
     }
 
     /// Notes a refused record durably, before any position passes it.

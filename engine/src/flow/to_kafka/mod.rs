@@ -102,7 +102,7 @@ impl ToKafka {
             .map(|starts| Lane::new(now, &config, starts))
             .collect::<Result<Vec<_>, _>>()?;
         let compressor = batch::compressor(&config)?;
-        Ok(Self {
+        let mut flow = Self {
             scratch: compressor.as_ref().map(|_| Buffer::new(frame_bytes)),
             compressor,
             framer: config.rules.framer(),
@@ -123,7 +123,21 @@ impl ToKafka {
             failure: None,
             next_lane: 0,
             completions: Vec::new(),
-        })
+        };
+        flow.note_refused()?;
+        Ok(flow)
+    }
+
+    /// The rejects' file keeps what positions have passed, and no position has passed these yet.
+    fn note_refused(&mut self) -> Result<(), FlowError> {
+        for lane in 0..self.lanes.len() {
+            for index in 0..self.lanes[lane].partitions.len() {
+                for record in std::mem::take(&mut self.lanes[lane].partitions[index].to_note) {
+                    self.reject_too_large(lane, index, record)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A handle that ends the loop's wait, after [`Progress::request_stop`].

@@ -409,7 +409,7 @@ impl ToKafka {
         let worked = match &mut task.work {
             Work::Cut { .. } => self.work_cut(now, &mut task),
             Work::Again { .. } => self.work_again(now, &mut task),
-            Work::Split { .. } => self.work_split(now, &mut task),
+            Work::Split { .. } => self.work_split(&mut task),
             Work::Scan(_) => self.work_scan(now, &mut task),
             Work::Stream(_) => self.work_stream(index, &mut task),
         };
@@ -517,7 +517,7 @@ impl ToKafka {
         }
     }
 
-    fn work_split(&mut self, now: Instant, task: &mut Task) -> Result<Next, FlowError> {
+    fn work_split(&mut self, task: &mut Task) -> Result<Next, FlowError> {
         let (lane, index) = (task.lane, task.partition);
         let Work::Split { window, at, frame } = &mut task.work else {
             unreachable!()
@@ -549,7 +549,7 @@ impl ToKafka {
             }
             Cut::Count => {
                 let middle = open.range.end;
-                self.split_head_at(now, lane, index, at, middle);
+                self.split_head_at(lane, index, at, middle)?;
                 Ok(Next::Done)
             }
             _ => Err(self.changed(range.start)),

@@ -409,7 +409,8 @@ impl<B> PartitionProducer<B> {
 
     fn handle_out_of_order(&mut self, now: Instant, id: BatchId, is_head: bool) -> Verdict {
         match self.inquiry {
-            Inquiry::Confirming(confirming) if confirming == id => {}
+            // It ends where the broker's last one does, and is not that one.
+            Inquiry::Confirming(confirming) if confirming == id => self.contradictions += 1,
             _ if !is_head => return Verdict::Retry, // It waits for the one before.
             _ => {}
         }
@@ -506,7 +507,9 @@ impl<B> PartitionProducer<B> {
             .batches
             .iter_mut()
             .find(|batch| batch.last() == state.last);
-        let batch = ends_there.ok_or(ProducerError::ForeignSequence { broker: state.last })?;
+        let batch = ends_there
+            .filter(|_| self.contradictions <= CONTRADICTIONS_MAX)
+            .ok_or(ProducerError::ForeignSequence { broker: state.last })?;
         batch.maybe_appended = true;
         let id = batch.id;
         match batch.status {
@@ -514,7 +517,9 @@ impl<B> PartitionProducer<B> {
                 batch.status = Status::Ready;
                 self.inquiry = Inquiry::Confirming(id);
                 self.is_recovering = true;
-                self.not_before = None;
+                if self.contradictions == 0 {
+                    self.not_before = None;
+                }
             }
             // Its answer has come already, and spoke for all before it.
             Status::Delivered { .. } => {

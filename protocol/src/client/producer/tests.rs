@@ -392,6 +392,44 @@ fn a_last_sequence_inside_a_batch_is_an_error() {
     );
 }
 
+/// A job killed behind a batch that was cut smaller: the last sequence is the end of a batch by the
+/// rules, but of none that was sent. It asked and sent for ever, without a pause.
+#[test]
+fn a_last_batch_of_another_size_is_an_error_in_the_end() {
+    let mut now = Instant::now_for_tests();
+    let identity = Identity {
+        producer_id: 1,
+        epoch: 0,
+    };
+    let mut producer =
+        PartitionProducer::<()>::new(Some(identity), Sequence::ZERO, true, 5, TIMING);
+    producer.push(3, ());
+    let second = producer.push(1, ());
+    let state = Some(BrokerState {
+        epoch: 0,
+        last: Sequence::new(3).unwrap(),
+    });
+    let mut sent = 0;
+    let error = loop {
+        if let Err(error) = producer.handle_broker_state(now, state) {
+            break error;
+        }
+        while producer.poll_send(now) != Some(second) {
+            now = producer.poll_timeout().expect("it waits for the clock");
+        }
+        producer.handle_sent(now, second);
+        let code = ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+        let verdict = producer.handle_answer(now, second, code, None).unwrap();
+        assert_eq!(verdict, Verdict::AskState);
+        sent += 1;
+        assert!(sent < 100, "it never gives up");
+    };
+    assert!(
+        matches!(error, ProducerError::ForeignSequence { .. }),
+        "{error}"
+    );
+}
+
 #[test]
 fn a_sent_batch_fails_after_the_delivery_timeout() {
     let now = Instant::now_for_tests();
