@@ -1,5 +1,6 @@
 //! The commands that are compared: our own, and whom we measure ourselves against.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,10 +14,10 @@ pub(crate) fn load(file: &Path, topic: &str, address: &str) -> Command {
 /// The same under callgrind, over the body of the I/O contract that valgrind can follow. The figures
 /// go to `out`.
 pub(crate) fn load_counted(file: &Path, topic: &str, address: &str, out: &Path) -> Command {
+    let mut to = OsString::from("--callgrind-out-file=");
+    to.push(out);
     let mut command = Command::new("valgrind");
-    command
-        .args(["--tool=callgrind", "--callgrind-out-file"])
-        .arg(out);
+    command.arg("--tool=callgrind").arg(to);
     command.arg(env!("CARGO_BIN_EXE_ringmain"));
     add_load(&mut command, file, topic, address);
     command.args(["--io", "poll"]);
