@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{ApiKey, MetadataRequest, MetadataResponse, TopicName};
 use kafka_protocol::protocol::{Request, StrBytes};
-use protocol::client::connection::{Connection, RequestError};
+use protocol::client::connection::{Connection, ConnectionError, RequestError};
 
 use crate::flow::LinkId;
 use crate::flow::config::ClientConfig;
@@ -142,12 +142,15 @@ impl Control {
             }
             let error = self.last_error.clone();
             let is_final = match &error {
-                Some(LinkError::Protocol(error)) => is_version_error(error),
-                // Nobody is there: a broker that is just starting needs a moment, a wrong port for ever.
-                Some(LinkError::System(_) | LinkError::Resolve { .. } | LinkError::EndOfStream) => {
-                    self.io.now() >= begun + REFUSED_TIMEOUT
-                }
-                None => false,
+                Some(LinkError::Protocol(error)) if is_version_error(error) => true,
+                // What takes its time has a time-out of its own.
+                Some(LinkError::Protocol(
+                    ConnectionError::ConnectTimeout { .. } | ConnectionError::RequestTimeout { .. },
+                ))
+                | None => false,
+                // Nobody is there, or somebody else: a broker that is just starting needs a moment, a
+                // wrong port for ever.
+                Some(_) => self.io.now() >= begun + REFUSED_TIMEOUT,
             };
             if is_final || self.io.now() >= deadline {
                 let error = error.unwrap_or_else(|| LinkError::System("timed out".to_owned()));
@@ -395,11 +398,8 @@ impl Control {
     }
 }
 
-fn is_version_error(error: &protocol::client::connection::ConnectionError) -> bool {
-    matches!(
-        error,
-        protocol::client::connection::ConnectionError::Version(_)
-    )
+fn is_version_error(error: &ConnectionError) -> bool {
+    matches!(error, ConnectionError::Version(_))
 }
 
 fn hint_for(error: &LinkError) -> &'static str {
@@ -408,7 +408,14 @@ fn hint_for(error: &LinkError) -> &'static str {
         LinkError::System(text) if text.contains("refused") => {
             "; is the broker running, and is this its listener's port?"
         }
-        LinkError::EndOfStream => "; is this port a PLAINTEXT listener of a Kafka broker?",
+        LinkError::EndOfStream
+        | LinkError::Protocol(
+            ConnectionError::Frame(_)
+            | ConnectionError::Malformed { .. }
+            | ConnectionError::Correlation { .. }
+            | ConnectionError::Unasked { .. }
+            | ConnectionError::RequestTimeout { .. },
+        ) => "; is this port a PLAINTEXT listener of a Kafka broker?",
         _ => "",
     }
 }

@@ -57,7 +57,12 @@ fn asked(options: &LoadOptions, topic: &Topic) -> AskedSettings {
     } else {
         topic.partitions()
     };
+    // One that does not lower the topic's limit says nothing.
+    let record_bytes_max = producer
+        .request_bytes_max
+        .filter(|&bytes| u64::from(bytes) < topic.message_bytes_max);
     AskedSettings {
+        record_bytes_max,
         delimiter: Some(options.delimiter),
         crlf_strip: Some(options.crlf_strip),
         fixed_partition: Some(options.partition.map_or(-1, u32::cast_signed)),
