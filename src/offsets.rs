@@ -228,6 +228,7 @@ fn partition_json((partition, slot): (u32, &PartitionSlot)) -> Value {
             "crc": slot.tail_crc,
         },
         "clean": slot.clean,
+        "is_recut": slot.is_recut,
     })
 }
 

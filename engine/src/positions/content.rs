@@ -429,7 +429,7 @@ mod tests {
             tail in (any::<u32>(), 0..=TAIL_BYTES_MAX, 0..=i64::MAX as u64),
             offsets in (-1..i64::MAX, 0..i64::MAX, any::<i64>(), 0..i64::MAX / 2),
             counts in prop::array::uniform4(0..=i64::MAX as u64),
-            clean in any::<bool>(),
+            (clean, is_recut) in any::<(bool, bool)>(),
         ) -> PartitionSlot {
             PartitionSlot {
                 producer_id: ids.0,
@@ -448,6 +448,7 @@ mod tests {
                 bytes: counts[2],
                 rejects: counts[3],
                 clean,
+                is_recut,
             }
         }
     }
