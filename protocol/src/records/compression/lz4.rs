@@ -22,9 +22,19 @@ const STORED: u32 = 1 << 31;
 const RATIO_MAX: usize = 255;
 const RATIO_SLACK: usize = 64;
 
-/// A table for blocks of a whole window.
-pub(super) fn encoder() -> CompressTable {
-    CompressTable::large()
+/// A table for blocks of a whole window, and where a block goes for which there may be too little
+/// room: the compressor wants room for the worst before it begins, and a batch of one block that gets
+/// smaller never has that.
+pub(super) struct Encoder {
+    table: CompressTable,
+    spill: Vec<u8>,
+}
+
+pub(super) fn encoder() -> Encoder {
+    Encoder {
+        table: CompressTable::large(),
+        spill: vec![0; get_maximum_output_size(BLOCK)],
+    }
 }
 
 pub(super) fn bound(input_bytes: usize) -> usize {
@@ -35,26 +45,30 @@ pub(super) fn bound(input_bytes: usize) -> usize {
 }
 
 pub(super) fn compress(
-    table: &mut CompressTable,
+    encoder: &mut Encoder,
     input: &[u8],
     output: &mut [u8],
 ) -> Result<usize, Refusal> {
+    let Encoder { table, spill } = encoder;
     let mut at = 0;
     put(output, &mut at, &MAGIC)?;
     put(output, &mut at, &DESCRIPTOR)?;
     for block in input.chunks(BLOCK) {
         let room = output.get_mut(at + 4..).ok_or(Refusal::NoRoom)?;
-        let bytes = compress_into_with_table(block, room, table).map_err(|_| Refusal::NoRoom)?;
-        if bytes < block.len() {
-            put(output, &mut at, &(bytes as u32).to_le_bytes())?;
-            at += bytes;
-        } else {
-            put(
-                output,
-                &mut at,
-                &(block.len() as u32 | STORED).to_le_bytes(),
-            )?;
+        let is_spilled = room.len() < get_maximum_output_size(block.len());
+        let target = if is_spilled { &mut spill[..] } else { room };
+        let bytes = compress_into_with_table(block, target, table).map_err(|_| Refusal::NoRoom)?;
+        if bytes >= block.len() {
+            let length = block.len() as u32 | STORED;
+            put(output, &mut at, &length.to_le_bytes())?;
             put(output, &mut at, block)?;
+            continue;
+        }
+        put(output, &mut at, &(bytes as u32).to_le_bytes())?;
+        if is_spilled {
+            put(output, &mut at, &spill[..bytes])?;
+        } else {
+            at += bytes;
         }
     }
     put(output, &mut at, &[0; 4])?; // the end

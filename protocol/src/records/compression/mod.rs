@@ -86,8 +86,8 @@ pub struct Compressor {
 enum Codec {
     None,
     Gzip(flate2::Compress),
-    Snappy(Box<snap::raw::Encoder>),
-    Lz4(lz4_flex::block::CompressTable),
+    Snappy(Box<snappy::Encoder>),
+    Lz4(lz4::Encoder),
     Zstd(::zstd::zstd_safe::CCtx<'static>),
 }
 
@@ -114,7 +114,7 @@ impl Compressor {
             )?)),
             Compression::Snappy => {
                 check(&[], "none, for it has no levels")?;
-                Codec::Snappy(Box::new(snap::raw::Encoder::new()))
+                Codec::Snappy(Box::new(snappy::encoder()))
             }
             Compression::Lz4 => {
                 check(&[9..=9], "9, the default; the others are not implemented")?;
@@ -157,7 +157,7 @@ impl Compressor {
             Codec::None => copy(input, output),
             Codec::Gzip(encoder) => gzip::compress(encoder, input, output),
             Codec::Snappy(encoder) => snappy::compress(encoder, input, output),
-            Codec::Lz4(table) => lz4::compress(table, input, output),
+            Codec::Lz4(encoder) => lz4::compress(encoder, input, output),
             Codec::Zstd(context) => zstd::compress(context, input, output),
         };
         result.map_err(|refusal| match refusal {

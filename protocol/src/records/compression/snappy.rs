@@ -1,7 +1,7 @@
 //! Snappy as snappy-java frames it: a header of 16 bytes, then blocks, each a raw snappy buffer
 //! behind its length (big-endian). Some clients write one raw buffer alone; that is read too.
 
-use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
+use snap::raw::{Decoder, decompress_len, max_compress_len};
 
 use super::{Fault, Input, Output, Refusal};
 
@@ -14,6 +14,20 @@ const NEEDED_AT: usize = 12;
 const BLOCK: usize = 32 * 1024;
 /// The bytes that one byte of snappy becomes at most: three say that 64 are to be copied.
 const RATIO_MAX: usize = 22;
+
+/// The encoder, and where a block goes for which there may be too little room: the encoder wants room
+/// for the worst before it begins, and a batch of one block that gets smaller never has that.
+pub(super) struct Encoder {
+    raw: snap::raw::Encoder,
+    spill: Vec<u8>,
+}
+
+pub(super) fn encoder() -> Encoder {
+    Encoder {
+        raw: snap::raw::Encoder::new(),
+        spill: vec![0; max_compress_len(BLOCK)],
+    }
+}
 
 pub(super) fn bound(input_bytes: usize) -> usize {
     let blocks = input_bytes.div_ceil(BLOCK);
@@ -32,15 +46,23 @@ pub(super) fn compress(
         let Some((length, room)) = output[at..].split_first_chunk_mut::<4>() else {
             return Err(Refusal::NoRoom);
         };
-        let bytes = match encoder.compress(block, room) {
-            Ok(bytes) => bytes,
-            Err(snap::Error::BufferTooSmall { .. }) => return Err(Refusal::NoRoom),
-            Err(_) => return Err(Refusal::Codec("the block is refused")),
-        };
+        let bytes = compress_block(encoder, block, room)?;
         *length = (bytes as u32).to_be_bytes();
         at += 4 + bytes;
     }
     Ok(at)
+}
+
+fn compress_block(encoder: &mut Encoder, block: &[u8], room: &mut [u8]) -> Result<usize, Refusal> {
+    const REFUSED: Refusal = Refusal::Codec("the block is refused");
+    let Encoder { raw, spill } = encoder;
+    if room.len() >= max_compress_len(block.len()) {
+        return raw.compress(block, room).map_err(|_| REFUSED);
+    }
+    let bytes = raw.compress(block, spill).map_err(|_| REFUSED)?;
+    let room = room.get_mut(..bytes).ok_or(Refusal::NoRoom)?;
+    room.copy_from_slice(&spill[..bytes]);
+    Ok(bytes)
 }
 
 pub(super) fn decompress(input: &mut Input<'_>, output: &mut Output<'_>) -> Result<(), Fault> {

@@ -139,6 +139,23 @@ fn too_little_room_is_an_error_that_leaves_the_compressor_usable() {
     }
 }
 
+/// Batches are compressed into as much room as they have: small ones once never fitted.
+#[test]
+fn what_gets_smaller_fits_into_the_room_of_its_input() {
+    for compression in Compression::ALL {
+        for length in [300, 2_000, 30_000, 33_000, 65_536, 70_000, 200_000] {
+            let input = lines(4, length);
+            let mut compressor = Compressor::new(compression, None).unwrap();
+            let expected = compressed(&mut compressor, &input);
+            let mut output = vec![0; input.len()];
+            match compressor.compress(&input, &mut output) {
+                Ok(bytes) => assert!(output[..bytes] == expected, "{compression}, {length}"),
+                Err(error) => assert!(expected.len() > input.len(), "{length}: {error}"),
+            }
+        }
+    }
+}
+
 #[test]
 fn the_framing_is_kafkas() {
     let input = lines(1, 200_000);
