@@ -52,7 +52,7 @@ fn refused_records_are_left_out_and_no_others() {
 fn run_all(kind: Kind) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("RINGMAIN_SEED") {
-        run(kind, seed, &mut Seen::default());
+        run(kind, seed, &mut Seen { is_loud: true, ..Seen::default() });
         return;
     }
     let seeds = number("RINGMAIN_SEEDS").unwrap_or(SEEDS);
@@ -124,6 +124,8 @@ struct Seen {
     /// Lives that ended with an error, and the next one went on.
     failures: u64,
     gave_up: u64,
+    /// Each life is told.
+    is_loud: bool,
 }
 
 fn run(kind: Kind, seed: u64, seen: &mut Seen) {
@@ -150,6 +152,9 @@ fn run(kind: Kind, seed: u64, seen: &mut Seen) {
             death_at_start: at_start.then(|| u32::try_from(random.between(0, 3)).expect("small")),
         };
         let end = job.live(&mut around);
+        if seen.is_loud {
+            println!("life {lives}: {end:?}");
+        }
         check_position(&job, &expected, &world);
         seen.retries += job.progress.retries.load(Ordering::Relaxed);
         match end {

@@ -193,8 +193,9 @@ pub struct PartitionProducer<B> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Inquiry {
     None,
-    /// DescribeProducers is to be asked, or has been.
-    Asking,
+    /// DescribeProducers is to be asked, or has been: the head was out of order or, `was_refused`,
+    /// refused although an earlier send of it went unanswered.
+    Asking { was_refused: bool },
     /// The batch that ends at the broker's last sequence is sent again; it speaks for all before it.
     Confirming(BatchId),
 }
@@ -315,7 +316,7 @@ impl<B> PartitionProducer<B> {
             return None;
         }
         match self.inquiry {
-            Inquiry::Asking => return None,
+            Inquiry::Asking { .. } => return None,
             Inquiry::Confirming(id) => {
                 let batch = self.batches.iter().find(|batch| batch.id == id)?;
                 return (batch.status == Status::Ready && self.on_wire() == 0).then_some(id);
@@ -370,6 +371,7 @@ impl<B> PartitionProducer<B> {
         base_offset: Option<i64>,
     ) -> Result<Verdict, ProducerError> {
         let is_head = self.first_unsettled() == Some(id);
+        let is_idempotent = self.identity.is_some();
         let Some(batch) = self.batch_mut(id) else {
             return Ok(Verdict::Retry); // Settled meanwhile by a later batch's confirmation.
         };
@@ -399,7 +401,11 @@ impl<B> PartitionProducer<B> {
             }
             _ if error.is_retriable() => Ok(Verdict::Retry),
             _ if is_final(error) => Err(ProducerError::Fatal(error)),
-            _ if batch.maybe_appended || !is_head => Ok(Verdict::Retry),
+            _ if !is_head => Ok(Verdict::Retry),
+            _ if batch.maybe_appended && is_idempotent => {
+                self.inquiry = Inquiry::Asking { was_refused: true };
+                Ok(Verdict::AskState)
+            }
             _ => {
                 batch.status = Status::Refused(error);
                 Ok(Verdict::Refused)
@@ -416,7 +422,7 @@ impl<B> PartitionProducer<B> {
         }
         self.is_recovering = true;
         self.back_off(now);
-        self.inquiry = Inquiry::Asking;
+        self.inquiry = Inquiry::Asking { was_refused: false };
         Verdict::AskState
     }
 
@@ -473,12 +479,12 @@ impl<B> PartitionProducer<B> {
             .iter()
             .find(|b| !matches!(b.status, Status::Delivered { .. }));
         let next = head.map_or(self.next, |head| head.first);
-        self.inquiry = Inquiry::None;
+        let was_refused = self.take_inquiry();
         let state = match state {
             // Without state any sequence is accepted: one at a time until that shows.
             None => {
                 self.is_known = false;
-                return self.contradict(next);
+                return self.deny_appended(was_refused, next);
             }
             Some(state) if state.epoch > ours => {
                 return Err(ProducerError::Fenced {
@@ -488,14 +494,14 @@ impl<B> PartitionProducer<B> {
             }
             Some(state) if state.epoch < ours => {
                 self.is_known = false;
-                return self.contradict(next);
+                return self.deny_appended(was_refused, next);
             }
             Some(state) => state,
         };
         let acknowledged = next.minus(1);
         let ahead = state.last.distance_from(acknowledged);
         if ahead == 0 {
-            return self.contradict(next);
+            return self.deny_appended(was_refused, next);
         }
         if ahead >= Sequence::HALF {
             return Err(ProducerError::AcknowledgedLost {
@@ -539,12 +545,17 @@ impl<B> PartitionProducer<B> {
     }
 
     /// We have no right to ask DescribeProducers. All before the head is acknowledged, so a head that may
-    /// have been appended was: a broker that recognises only its last batch answers the older ones so.
+    /// have been appended and is out of order was: a broker that recognises only its last batch answers
+    /// the older ones so. One that is refused would have been refused before, too.
     pub fn handle_broker_state_denied(&mut self) -> Result<Verdict, ProducerError> {
-        self.inquiry = Inquiry::None;
+        let was_refused = self.take_inquiry();
         let Some(id) = self.first_unsettled() else {
             return Ok(Verdict::Retry);
         };
+        if was_refused {
+            self.note_not_appended();
+            return Ok(Verdict::Retry);
+        }
         let batch = self.batch_mut(id).expect("it was just found");
         if !batch.maybe_appended {
             return Err(ProducerError::OutOfOrder { first: batch.first });
@@ -558,6 +569,29 @@ impl<B> PartitionProducer<B> {
     pub fn handle_broker_state_unavailable(&mut self, now: Instant) {
         self.inquiry = Inquiry::None;
         self.back_off(now);
+    }
+
+    /// Whether it was asked because of a refusal.
+    fn take_inquiry(&mut self) -> bool {
+        let was = std::mem::replace(&mut self.inquiry, Inquiry::None);
+        was == Inquiry::Asking { was_refused: true }
+    }
+
+    /// The broker has nothing of what is in hand. A refused head is then refused for good, when it is
+    /// answered so once more; one that is out of order should not be.
+    fn deny_appended(&mut self, was_refused: bool, next: Sequence) -> Result<(), ProducerError> {
+        if was_refused {
+            self.note_not_appended();
+            return Ok(());
+        }
+        self.contradict(next)
+    }
+
+    /// What lies behind a batch that was not appended was not either.
+    fn note_not_appended(&mut self) {
+        self.batches
+            .iter_mut()
+            .for_each(|batch| batch.maybe_appended = false);
     }
 
     fn contradict(&mut self, next: Sequence) -> Result<(), ProducerError> {
@@ -578,7 +612,7 @@ impl<B> PartitionProducer<B> {
                 is_lost = true;
             }
         }
-        if self.inquiry == Inquiry::Asking {
+        if matches!(self.inquiry, Inquiry::Asking { .. }) {
             self.inquiry = Inquiry::None; // The head's next answer asks again.
         }
         if is_lost {
@@ -675,7 +709,7 @@ impl<B> PartitionProducer<B> {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let head = self.batches.front()?;
         let delivery = head.first_sent.map(|sent| sent + self.timing.delivery);
-        let waits = self.inquiry != Inquiry::Asking
+        let waits = !matches!(self.inquiry, Inquiry::Asking { .. })
             && self
                 .batches
                 .iter()

@@ -430,6 +430,39 @@ fn a_last_batch_of_another_size_is_an_error_in_the_end() {
     );
 }
 
+/// Such a head was sent again and again until `delivery.timeout.ms` had passed.
+#[test]
+fn a_head_refused_behind_a_lost_connection_is_asked_about_and_then_refused() {
+    let now = Instant::now_for_tests();
+    let later = now + Duration::from_secs(60);
+    let identity = Identity {
+        producer_id: 1,
+        epoch: 0,
+    };
+    for is_denied in [false, true] {
+        let mut producer =
+            PartitionProducer::<()>::new(Some(identity), Sequence::ZERO, true, 5, TIMING);
+        let id = producer.push(3, ());
+        producer.handle_sent(now, id);
+        producer.handle_lost(now);
+        assert_eq!(producer.poll_send(later), Some(id));
+        producer.handle_sent(later, id);
+        let code = ErrorCode::INVALID_RECORD;
+        let verdict = producer.handle_answer(later, id, code, None).unwrap();
+        assert_eq!(verdict, Verdict::AskState);
+        if is_denied {
+            assert_eq!(producer.handle_broker_state_denied(), Ok(Verdict::Retry));
+        } else {
+            producer.handle_broker_state(later, None).unwrap();
+        }
+        let later = later + Duration::from_secs(60);
+        assert_eq!(producer.poll_send(later), Some(id));
+        producer.handle_sent(later, id);
+        let verdict = producer.handle_answer(later, id, code, None).unwrap();
+        assert_eq!(verdict, Verdict::Refused);
+    }
+}
+
 #[test]
 fn a_sent_batch_fails_after_the_delivery_timeout() {
     let now = Instant::now_for_tests();
