@@ -7,6 +7,7 @@
 //! has forgotten us, the log's tail is read for batches that bear our identity. Where that may not be
 //! read either, what may have been in flight is sent again one by one. Nothing is guessed in silence.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -224,7 +225,9 @@ impl Resume<'_, '_> {
         for known in metadata.topics.iter().flat_map(|topic| &topic.partitions) {
             let index = known.partition_index.cast_unsigned();
             let leader = (known.leader_id.0, known.leader_epoch);
-            let resumed = partitions.iter_mut().find(|resumed| resumed.partition == index);
+            let resumed = partitions
+                .iter_mut()
+                .find(|resumed| resumed.partition == index);
             if let Some(resumed) = resumed.filter(|r| leader.0 >= 0 && r.leader != leader) {
                 resumed.leader = leader;
                 has_moved = true;
@@ -345,49 +348,49 @@ impl Resume<'_, '_> {
         resumed: Resumed,
         memory: Option<Memory>,
     ) -> Result<Option<GoOn>, ResumeError> {
-        let Resumed {
-            partition, slot, ..
-        } = resumed;
-        let go_on = |is_known, unconfirmed| GoOn {
-            partition,
-            slot,
-            is_known,
-            unconfirmed,
-            doubt: None,
-        };
+        let slot = &resumed.slot;
         let Some(memory) = memory else {
             // Without idempotence what was in flight is sent again.
             let doubt = (!slot.clean).then_some(slot.position);
             return Ok(Some(GoOn {
                 doubt,
-                ..go_on(false, None)
+                ..go_on(&resumed, false, None)
             }));
         };
         let (epoch, last) = match memory {
             Memory::Knows { epoch, last } => (epoch, last),
             Memory::Forgot | Memory::MayNotAsk if slot.clean => {
-                return Ok(Some(go_on(false, None)));
+                return Ok(Some(go_on(&resumed, false, None)));
             }
             Memory::Forgot => return Ok(None),
             Memory::MayNotAsk => return self.send_again(resumed).map(Some),
         };
-        let ours = i32::from(slot.epoch);
-        if epoch > ours {
-            let producer_id = slot.producer_id;
-            return Err(ResumeError::Fenced {
-                partition,
-                producer_id,
+        match epoch.cmp(&i32::from(slot.epoch)) {
+            // Nothing of the new epoch has arrived.
+            Ordering::Less => Ok(Some(go_on(&resumed, false, None))),
+            Ordering::Equal => self.decide_by_sequence(resumed, last),
+            Ordering::Greater => Err(ResumeError::Fenced {
+                partition: resumed.partition,
+                producer_id: slot.producer_id,
                 ours: slot.epoch,
                 broker: epoch,
-            });
+            }),
         }
-        if epoch < ours {
-            return Ok(Some(go_on(false, None)));
-        }
+    }
+
+    /// The broker knows our epoch, and `last` is the last sequence that it has.
+    fn decide_by_sequence(
+        &mut self,
+        resumed: Resumed,
+        last: Sequence,
+    ) -> Result<Option<GoOn>, ResumeError> {
+        let Resumed {
+            partition, slot, ..
+        } = resumed;
         let next = next_sequence(&slot);
         let ahead = last.distance_from(next.minus(1));
         if ahead == 0 {
-            return Ok(Some(go_on(true, None)));
+            return Ok(Some(go_on(&resumed, true, None)));
         }
         if ahead >= Sequence::HALF {
             return Err(ResumeError::AcknowledgedLost {
@@ -401,27 +404,28 @@ impl Resume<'_, '_> {
         if slot.is_recut {
             return Ok(None); // Where its batches end, only the log knows.
         }
-        let Surveyed { batches, refused } = self
-            .survey
-            .batches(partition, slot.position, u64::from(ahead))?;
+        let ahead = u64::from(ahead);
+        let Surveyed { batches, refused } = self.survey.batches(partition, slot.position, ahead)?;
         let records: u64 = batches.iter().map(|batch| u64::from(batch.count)).sum();
-        if records < u64::from(ahead) {
+        if records < ahead {
             return Err(ResumeError::Beyond {
                 partition,
-                records: u64::from(ahead) - records,
+                records: ahead - records,
             });
         }
-        if records > u64::from(ahead) {
+        if records > ahead {
             return Ok(None); // A half of a batch: the log's headers decide.
         }
-        let epoch = slot.epoch;
-        let state = Some(BrokerState { epoch, last });
+        let state = Some(BrokerState {
+            epoch: slot.epoch,
+            last,
+        });
         let unconfirmed = Unconfirmed {
             batches,
             refused,
             state,
         };
-        Ok(Some(go_on(true, Some(unconfirmed))))
+        Ok(Some(go_on(&resumed, true, Some(unconfirmed))))
     }
 
     /// We may not look: what may have been in flight goes again, one by one.
@@ -437,7 +441,9 @@ impl Resume<'_, '_> {
         let mut position = slot.position;
         while batches.len() < IN_FLIGHT_MAX {
             let more = self.survey.batches(partition, position, 1)?;
-            let Some(last) = more.batches.last() else { break };
+            let Some(last) = more.batches.last() else {
+                break;
+            };
             position = last.range.end;
             batches.extend(more.batches);
             refused.extend(more.refused);
@@ -484,19 +490,19 @@ impl Resume<'_, '_> {
                 decided.push(self.send_again(resumed)?);
                 continue;
             }
-            let mut go_on = self.go_behind(resumed, &tail.batches)?;
+            let mut on = self.go_behind(resumed, &tail.batches)?;
             // Retention took what lay between: whether something of ours was there cannot be told.
             if tail.began_at > tail_begin(&resumed.slot) {
-                go_on.doubt = Some(resumed.slot.position);
+                on.doubt = Some(resumed.slot.position);
             }
             if let Some(Memory::Knows { last, .. }) = memory {
-                let reached = next_sequence(&go_on.slot).minus(1);
+                let reached = next_sequence(&on.slot).minus(1);
                 if reached != last {
                     return Err(gap(&resumed, reached.plus(1), last));
                 }
-                go_on.is_known = true;
+                on.is_known = true;
             }
-            decided.push(go_on);
+            decided.push(on);
         }
         Ok(())
     }
@@ -536,7 +542,11 @@ impl Resume<'_, '_> {
             slot.records += records;
             slot.rejects += skipped.refused;
             slot.next_sequence = next.value();
-            let Tail { crc, bytes, position } = skipped.tail;
+            let Tail {
+                crc,
+                bytes,
+                position,
+            } = skipped.tail;
             (slot.tail_crc, slot.tail_bytes, slot.tail_position) = (crc, bytes, position);
         }
         Ok(GoOn {
@@ -553,7 +563,9 @@ impl Resume<'_, '_> {
 /// epoch everything behind the position is sent (again).
 fn begin_anew(resumed: Resumed) -> GoOn {
     let Resumed {
-        partition, mut slot, ..
+        partition,
+        mut slot,
+        ..
     } = resumed;
     slot.epoch += 1;
     slot.next_sequence = -1;
@@ -564,6 +576,20 @@ fn begin_anew(resumed: Resumed) -> GoOn {
         is_known: false,
         unconfirmed: None,
         doubt: Some(slot.position),
+    }
+}
+
+/// On from what is acknowledged.
+fn go_on(resumed: &Resumed, is_known: bool, unconfirmed: Option<Unconfirmed>) -> GoOn {
+    let Resumed {
+        partition, slot, ..
+    } = *resumed;
+    GoOn {
+        partition,
+        slot,
+        is_known,
+        unconfirmed,
+        doubt: None,
     }
 }
 

@@ -46,7 +46,11 @@ impl Pool {
     /// `count` buffers of `buffer_bytes` each.
     pub fn new(count: usize, buffer_bytes: usize) -> Self {
         let free = (0..count).map(|_| Buffer::new(buffer_bytes)).collect();
-        Self { free, buffer_bytes, count }
+        Self {
+            free,
+            buffer_bytes,
+            count,
+        }
     }
 
     /// A free buffer, the one used last first: its pages are the warmest.
@@ -56,8 +60,15 @@ impl Pool {
 
     /// Gives a buffer back.
     pub fn put(&mut self, buffer: Buffer) {
-        assert_eq!(buffer.len(), self.buffer_bytes, "a buffer of this pool comes back to it");
-        assert!(self.free.len() < self.count, "no more buffers come back than were taken");
+        assert_eq!(
+            buffer.len(),
+            self.buffer_bytes,
+            "a buffer of this pool comes back to it"
+        );
+        assert!(
+            self.free.len() < self.count,
+            "no more buffers come back than were taken"
+        );
         self.free.push(buffer);
     }
 

@@ -72,7 +72,13 @@ pub(crate) struct Links {
 impl Links {
     /// `random` spreads the reconnects of clients that lost the same broker.
     pub(crate) fn new(config: ClientConfig, random: u64) -> Self {
-        Self { config, links: Vec::new(), events: VecDeque::new(), waiting: Vec::new(), random }
+        Self {
+            config,
+            links: Vec::new(),
+            events: VecDeque::new(),
+            waiting: Vec::new(),
+            random,
+        }
     }
 
     /// A place for a broker. It is connected to by [`Self::ensure`].

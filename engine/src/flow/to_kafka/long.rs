@@ -174,7 +174,10 @@ impl ToKafka {
             .filter(|&bytes| bytes <= i32::MAX as usize / 2)
             .is_some_and(|bytes| (HEADER_BYTES + framed_bytes(bytes, 0)) as u64 <= limit);
         if !fits {
-            let record = TooLarge { range: range.clone(), value_bytes: value.bytes };
+            let record = TooLarge {
+                range: range.clone(),
+                value_bytes: value.bytes,
+            };
             self.reject_too_large(lane, index, record)?;
         } else {
             let mut piece = Piece::lines(range.clone(), timestamp_now());

@@ -2,7 +2,7 @@
 //!
 //! A lane owns some partitions, a producer id, and a connection to each broker that leads one of them. A
 //! task reads a window of the input for one partition; when it is read, its lines are framed into the
-//! open batch, the batch is sealed and sent, and all that is kept is its range ([`Piece`]). What must be
+//! open batch, the batch is sealed and sent, and all that is kept is its range (a `Piece`). What must be
 //! sent again is read and framed again. The answer comes back along one path: link → producer →
 //! partition's slot → observer.
 //!
@@ -197,7 +197,11 @@ impl ToKafka {
             }
             slots.push((partition.index, partition.slot));
         }
-        ShardReport { slots, was_stopped, failure: self.failure }
+        ShardReport {
+            slots,
+            was_stopped,
+            failure: self.failure,
+        }
     }
 
     /// The first failure is the job's; the rest of what is in flight is waited for.
