@@ -12,7 +12,10 @@ use super::identity::FileId;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum StateDamage {
     /// Neither header copy begins as a state file does.
-    #[error("it is no state file of ringmain (its first bytes are another program's)")]
+    #[error(
+        "it is no state file of ringmain (its first bytes are another program's); move it away, or \
+         --restart to replace it"
+    )]
     Foreign,
     /// No byte of it is other than zero.
     #[error("it is empty: nothing was ever stored in it")]
