@@ -94,7 +94,7 @@ fn kills_of_loader_and_broker_in_one_process() {
         let job = Job::new("kept").flags(&FLAGS).file(&[lines], LINE_BYTES);
         let data = job.path("data");
         let embedded = format!("--embedded={}", data.display());
-        let job = job.flags(&[&embedded, "--io", io]);
+        let job = job.flags(&[&embedded, "--io", io, "--rate", "8MB"]);
         let killed = job.run_killed(&mut random, 12);
         eprintln!("--embedded over {io}: {killed} kills");
 

@@ -158,7 +158,8 @@ fn the_right_to_write_is_enough_to_go_on() {
     };
     let judge = cluster.judge();
     let mut random = seeded("the_right_to_write_is_enough_to_go_on");
-    // Told the limit, and not told it: then batches are too large and halved.
+    // Told the limit, and not told it: then batches are too large and halved, and where a batch ended
+    // nobody can be asked.
     for flags in [&["-X", "max.request.size=20000"][..], &[]] {
         let topic = fresh_topic("write-only");
         let job = Job::short(judge, &topic, 3, &mut random, 20_000).flags(flags);
@@ -167,6 +168,10 @@ fn the_right_to_write_is_enough_to_go_on() {
         let killed = job.run_killed(&mut random, 8);
         judge.delete_acls(&right).unwrap();
         eprintln!("{killed} kills with the right to WRITE only, {flags:?}");
-        job.assert_exact(judge);
+        if flags.is_empty() {
+            job.assert_exact_or_said(judge);
+        } else {
+            job.assert_exact(judge);
+        }
     }
 }
