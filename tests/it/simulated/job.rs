@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::cluster::{Cluster, ClusterError};
 use engine::control::{Control, ControlError, To};
@@ -145,7 +145,10 @@ impl Job {
             }
             if let Some(position) = go_on.doubt {
                 let partition = go_on.partition;
-                return Err(LifeError::Doubt { partition, position });
+                return Err(LifeError::Doubt {
+                    partition,
+                    position,
+                });
             }
             let fixed = self.plan.rules.deal.fixed;
             let lane = fixed.map_or(go_on.partition % self.plan.lanes, |_| 0);
@@ -159,8 +162,16 @@ impl Job {
     }
 
     fn note_start(&self, store: &mut Store, go_on: GoOn) -> Option<PartitionStart> {
-        let GoOn { partition, mut slot, is_known, unconfirmed, .. } = go_on;
-        let mut writer = store.take_writer(partition).expect("a position a partition");
+        let GoOn {
+            partition,
+            mut slot,
+            is_known,
+            unconfirmed,
+            ..
+        } = go_on;
+        let mut writer = store
+            .take_writer(partition)
+            .expect("a position a partition");
         slot.clean = false;
         writer.put(&slot);
         let start = PartitionStart {
@@ -190,8 +201,14 @@ impl Job {
         });
         let io = around.io();
         let backoff = (config.timing.backoff, config.timing.backoff_max);
-        let cluster =
-            Cluster::new(io.now(), &config.client, backoff, TOPIC, self.topic_id, metadata)?;
+        let cluster = Cluster::new(
+            io.now(),
+            &config.client,
+            backoff,
+            TOPIC,
+            self.topic_id,
+            metadata,
+        )?;
         self.progress = Arc::default();
         let progress = Arc::clone(&self.progress);
         let mut flow = ToKafka::new(io, config, cluster, lanes, progress, observer)?;
@@ -293,7 +310,10 @@ impl Job {
                     return Err(LifeError::NotReady(response.error_code));
                 }
                 let epoch = self.plan.first_epoch.unwrap_or(response.producer_epoch);
-                producers.push(LaneProducer { id: response.producer_id.0, epoch });
+                producers.push(LaneProducer {
+                    id: response.producer_id.0,
+                    epoch,
+                });
             }
         }
         let identities = self.files.input.files().iter().map(|file| InputIdentity {
@@ -309,7 +329,10 @@ impl Job {
             topic: TOPIC.to_owned(),
             topic_id: self.topic_id,
             direction: DIRECTION_LOAD,
-            arguments: identities.iter().map(|identity| identity.path.clone()).collect(),
+            arguments: identities
+                .iter()
+                .map(|identity| identity.path.clone())
+                .collect(),
             inputs: identities,
             settings: self.plan.frozen(),
             lane_producers: producers.clone(),
@@ -341,7 +364,10 @@ impl Job {
         let made = Store::create(&self.files.state(), &fresh)?;
         let mut store = made.expect("nobody else makes it");
         for (index, slot) in (0..).zip(slots) {
-            store.writer(index).expect("it was not handed out").put(slot);
+            store
+                .writer(index)
+                .expect("it was not handed out")
+                .put(slot);
         }
         store.sync()?;
         Ok(store)
@@ -379,13 +405,17 @@ impl Job {
 }
 
 fn now_ms() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("it is after 1970");
     i64::try_from(now.as_millis()).expect("a date")
 }
 
 /// What is durable, by reading the file as another process would.
 fn slots_at(store: &Store) -> Vec<PartitionSlot> {
-    StateView::read(store.path()).expect("the state can be read").slots
+    StateView::read(store.path())
+        .expect("the state can be read")
+        .slots
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -411,9 +441,4 @@ impl LoadObserver for Observer {
         lock(&self.rejects).insert(reject.range.start, reject.clone());
         Ok(())
     }
-}
-
-/// Time that a real load may take.
-pub(crate) fn deadline() -> Instant {
-    Instant::now() + Duration::from_secs(60)
 }

@@ -21,7 +21,9 @@ pub(crate) fn ask<R: Request>(broker: &Arc<Broker>, version: i16, request: &R) -
     let mut reply = Vec::new();
     let handled = broker.session().handle(&frame[SIZE_BYTES..], &mut reply);
     assert_eq!(handled, Handled::Reply, "the broker answers");
-    let api = R::KEY.try_into().expect("a message's key is one of the keys");
+    let api = R::KEY
+        .try_into()
+        .expect("a message's key is one of the keys");
     let (_, body) = read_response(api, version, &reply[SIZE_BYTES..]).expect("an answer");
     let body = Bytes::copy_from_slice(body);
     decode_response::<R>(version, body).expect("the answer can be read")
@@ -43,7 +45,9 @@ pub(crate) fn create_topic(
         .with_num_partitions(partitions.cast_signed())
         .with_replication_factor(1)
         .with_configs(bytes_max.map(config).into_iter().collect());
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(1000);
+    let request = CreateTopicsRequest::default()
+        .with_topics(vec![topic])
+        .with_timeout_ms(1000);
     let response = ask(broker, 7, &request);
     assert_eq!(response.topics[0].error_code, 0, "{response:?}");
     *response.topics[0].topic_id.as_bytes()
@@ -65,7 +69,11 @@ pub(crate) fn values(broker: &Arc<Broker>, partition: u32) -> Vec<Vec<u8>> {
         for batch in Batches::new(&records) {
             let batch = batch.expect("the log holds right batches");
             batch.check_crc().expect("a batch's sum holds");
-            assert_eq!(batch.header().base_offset, values.len() as i64, "offsets have no gap");
+            assert_eq!(
+                batch.header().base_offset,
+                values.len() as i64,
+                "offsets have no gap"
+            );
             let codec = batch.compression().expect("a known codec");
             let section = decompressor.decompress(codec, batch.section(), 1 << 24);
             let section = section.expect("it can be decompressed").to_vec();
@@ -96,5 +104,8 @@ fn fetch(broker: &Arc<Broker>, partition: u32, offset: i64) -> Bytes {
     let mut response = ask(broker, 12, &request);
     let fetched = &mut response.responses[0].partitions[0];
     assert_eq!(fetched.error_code, 0, "the log can be read");
-    fetched.records.take().expect("there is more before the end")
+    fetched
+        .records
+        .take()
+        .expect("there is more before the end")
 }

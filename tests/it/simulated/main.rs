@@ -4,6 +4,7 @@
 //! Real are the files, the state file, every byte of the protocol, the broker's core and the loader's
 //! rules. Made up are the time, the network, the broker's misfortunes and the deaths.
 
+mod cases;
 mod job;
 mod log;
 mod oracle;

@@ -26,7 +26,11 @@ pub(crate) fn split(contents: &[Vec<u8>], delimiter: u8, crlf_strip: bool) -> Ve
                 value = value.strip_suffix(b"\r").unwrap_or(value);
             }
             let bytes = piece.len() as u64;
-            lines.push(Line { start, value: value.to_vec(), bytes });
+            lines.push(Line {
+                start,
+                value: value.to_vec(),
+                bytes,
+            });
             start += bytes;
         }
         file_start += content.len() as u64;
@@ -37,7 +41,8 @@ pub(crate) fn split(contents: &[Vec<u8>], delimiter: u8, crlf_strip: bool) -> Ve
 /// The partition of the record that begins at `start`.
 pub(crate) fn partition(deal: &Deal, start: u64) -> u32 {
     let index = (u64::from(deal.base) + start / deal.chunk_bytes) % u64::from(deal.partitions);
-    deal.fixed.unwrap_or(u32::try_from(index).expect("less than the partitions"))
+    deal.fixed
+        .unwrap_or(u32::try_from(index).expect("less than the partitions"))
 }
 
 /// The bytes of a batch that holds this one record, uncompressed: a header of 61 bytes, the record's
@@ -65,8 +70,13 @@ pub(crate) struct Expected {
 }
 
 pub(crate) fn expect(plan: &Plan, contents: &[Vec<u8>]) -> Expected {
-    let mut expected = Expected { partitions: Vec::new(), refused: Vec::new() };
-    expected.partitions.resize(plan.rules.deal.partitions as usize, Vec::new());
+    let mut expected = Expected {
+        partitions: Vec::new(),
+        refused: Vec::new(),
+    };
+    expected
+        .partitions
+        .resize(plan.rules.deal.partitions as usize, Vec::new());
     for line in split(contents, plan.rules.delimiter, plan.rules.crlf_strip) {
         if plan.refuses(&line.value) {
             expected.refused.push(line);
@@ -88,8 +98,16 @@ fn the_naive_splitter_knows_its_edges() {
             .collect();
         assert_eq!(found, expected);
     };
-    check(&["", "a\n\nb", "c\r\n"], false, &[(0, "a"), (2, ""), (3, "b"), (4, "c\r")]);
-    check(&["\r\n\r", "x\r\r\n"], true, &[(0, ""), (2, ""), (3, "x\r")]);
+    check(
+        &["", "a\n\nb", "c\r\n"],
+        false,
+        &[(0, "a"), (2, ""), (3, "b"), (4, "c\r")],
+    );
+    check(
+        &["\r\n\r", "x\r\r\n"],
+        true,
+        &[(0, ""), (2, ""), (3, "x\r")],
+    );
     assert_eq!(batch_bytes(b""), 61 + 7);
     assert_eq!(batch_bytes(&[0; 57]), 61 + 1 + 6 + 57);
     assert_eq!(batch_bytes(&[0; 58]), 61 + 2 + 6 + 58);

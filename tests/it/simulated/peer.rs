@@ -90,7 +90,9 @@ impl World {
             Some(directory) => Storage::Directory(directory.path().to_owned()),
             None => Storage::Memory,
         };
-        let clock = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        let clock = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("it is after 1970");
         let mut inner = Inner {
             random: Random::new(seed),
             hazards,
@@ -116,14 +118,24 @@ impl World {
         let mut inner = self.0.borrow_mut();
         let seed = inner.random.next();
         let peer = Box::new(Handle(Rc::clone(&self.0)));
-        let io = Io::Simulated(Box::new(Simulated::new(seed, inner.hazards.network.clone(), peer)));
+        let io = Io::Simulated(Box::new(Simulated::new(
+            seed,
+            inner.hazards.network.clone(),
+            peer,
+        )));
         let now = io.now();
         inner.talks.clear();
         inner.is_dying = false;
         let shift = |at: &mut Instant, random: &mut Random| {
             *at = now + Duration::from_micros(random.between(1, 60_000));
         };
-        let Inner { late, random, back_at, tell_at, .. } = &mut *inner;
+        let Inner {
+            late,
+            random,
+            back_at,
+            tell_at,
+            ..
+        } = &mut *inner;
         late.iter_mut().for_each(|(at, _)| shift(at, random));
         back_at.iter_mut().for_each(|at| shift(at, random));
         *tell_at = None;
@@ -201,7 +213,9 @@ impl Inner {
             if talk.session.is_none() {
                 return;
             }
-            let Some(frame) = take_frame(&mut talk.input) else { return };
+            let Some(frame) = take_frame(&mut talk.input) else {
+                return;
+            };
             self.handle(talk, now, frame, out);
         }
     }
@@ -243,9 +257,15 @@ impl Inner {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        let held = self.talks.values().filter_map(|talk| talk.held.as_ref().map(Held::at));
+        let held = self
+            .talks
+            .values()
+            .filter_map(|talk| talk.held.as_ref().map(Held::at));
         let late = self.late.iter().map(|(at, _)| *at);
-        held.chain(late).chain(self.back_at).chain(self.tell_at).min()
+        held.chain(late)
+            .chain(self.back_at)
+            .chain(self.tell_at)
+            .min()
     }
 
     fn handle_timeout(&mut self, now: Instant, replies: &mut Vec<(u64, Vec<u8>)>) {
@@ -256,8 +276,12 @@ impl Inner {
             self.open();
         }
         let is_due = |talk: &Talk| talk.held.as_ref().is_some_and(|held| held.at() <= now);
-        let due: Vec<u64> =
-            self.talks.iter().filter(|(_, talk)| is_due(talk)).map(|(&number, _)| number).collect();
+        let due: Vec<u64> = self
+            .talks
+            .iter()
+            .filter(|(_, talk)| is_due(talk))
+            .map(|(&number, _)| number)
+            .collect();
         for number in due {
             let mut talk = self.talks.remove(&number).expect("it was just found");
             let mut out = Vec::new();
@@ -270,8 +294,9 @@ impl Inner {
             self.talks.insert(number, talk);
             replies.push((number, out));
         }
-        let (due, later) =
-            std::mem::take(&mut self.late).into_iter().partition(|(at, _)| *at <= now);
+        let (due, later) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(at, _)| *at <= now);
         self.late = later;
         let due: Vec<(Instant, Talk)> = due;
         for (_, mut talk) in due {
@@ -286,7 +311,9 @@ struct Handle(Rc<RefCell<Inner>>);
 impl Peer for Handle {
     fn accept(&mut self, _: SocketAddr, connection: u64) -> bool {
         let mut inner = self.0.borrow_mut();
-        let Some(broker) = &inner.broker else { return false };
+        let Some(broker) = &inner.broker else {
+            return false;
+        };
         let talk = Talk {
             session: Some(broker.session()),
             input: Vec::new(),
@@ -301,7 +328,9 @@ impl Peer for Handle {
     fn receive(&mut self, now: Instant, connection: u64, bytes: &[u8], replies: &mut Vec<u8>) {
         let mut inner = self.0.borrow_mut();
         inner.tick(now);
-        let Some(mut talk) = inner.talks.remove(&connection) else { return };
+        let Some(mut talk) = inner.talks.remove(&connection) else {
+            return;
+        };
         talk.input.extend_from_slice(bytes);
         if inner.is_dying {
             if inner.hazards.has_late_words && inner.random.chance(500) {
@@ -317,7 +346,12 @@ impl Peer for Handle {
     }
 
     fn poll_ending(&mut self, connection: u64) -> Option<Ending> {
-        self.0.borrow_mut().talks.get_mut(&connection)?.ending.take()
+        self.0
+            .borrow_mut()
+            .talks
+            .get_mut(&connection)?
+            .ending
+            .take()
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {

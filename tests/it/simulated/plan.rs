@@ -41,7 +41,12 @@ impl Plan {
     pub(crate) fn new(chunk_bytes: u64, partitions: u32) -> Self {
         Self {
             rules: CutRules {
-                deal: Deal { chunk_bytes, partitions, base: 0, fixed: None },
+                deal: Deal {
+                    chunk_bytes,
+                    partitions,
+                    base: 0,
+                    fixed: None,
+                },
                 batch_bytes_max: 1000,
                 delimiter: b'\n',
                 crlf_strip: false,
@@ -71,7 +76,12 @@ impl Plan {
 
     /// As the state file freezes it.
     pub(crate) fn frozen(&self) -> FrozenSettings {
-        let Deal { chunk_bytes, partitions, base, fixed } = self.rules.deal;
+        let Deal {
+            chunk_bytes,
+            partitions,
+            base,
+            fixed,
+        } = self.rules.deal;
         FrozenSettings {
             partitions,
             base,
@@ -113,7 +123,11 @@ impl Files {
             }
         });
         let input = Arc::new(Input::new(files.collect()));
-        Self { directory, contents, input }
+        Self {
+            directory,
+            contents,
+            input,
+        }
     }
 
     pub(crate) fn path(&self, index: usize) -> PathBuf {
@@ -128,6 +142,10 @@ impl Files {
 /// In memory where the machine has such a place: a simulation syncs often, and no power is lost.
 pub(crate) fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let made = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    let made = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
     made.expect("a directory can be made")
 }

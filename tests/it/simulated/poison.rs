@@ -55,13 +55,21 @@ fn bad_records(records: &[u8], needle: &[u8]) -> Vec<i32> {
     let batch = Batch::read(records).expect("one right batch");
     let codec = batch.compression().expect("a known codec");
     let mut decompressor = Decompressor::new();
-    let section = decompressor.decompress(codec, batch.section(), 1 << 24).expect("it is sound");
+    let section = decompressor
+        .decompress(codec, batch.section(), 1 << 24)
+        .expect("it is sound");
     let has_needle = |value: &[u8]| value.windows(needle.len()).any(|window| window == needle);
     let records = batch.records_in(section).expect("records");
     (0..)
         .zip(records)
         .filter(|(_, record)| {
-            has_needle(record.as_ref().expect("a right record").value.unwrap_or_default())
+            has_needle(
+                record
+                    .as_ref()
+                    .expect("a right record")
+                    .value
+                    .unwrap_or_default(),
+            )
         })
         .map(|(index, _)| index)
         .collect()

@@ -72,7 +72,10 @@ impl Scenario {
             scenario.has_power_losses = random.chance(300);
             // Where nobody may read, a forgotten producer's batches cannot be told apart.
             let is_denied = random.chance(200);
-            let is_refusing = scenario.plan.poison.or(scenario.plan.topic_bytes_max.map(|_| POISON));
+            let is_refusing = scenario
+                .plan
+                .poison
+                .or(scenario.plan.topic_bytes_max.map(|_| POISON));
             scenario.may_give_up =
                 is_denied && (scenario.has_power_losses || is_refusing.is_some());
             scenario.forgets = !is_denied && random.chance(300);
@@ -101,7 +104,9 @@ fn draw_hazards(kind: Kind, plan: &Plan, random: &mut Random) -> Hazards {
     if matches!(kind, Kind::Broker | Kind::Everything) {
         let restarts = random.between(0, 3);
         hazards.restarts = (0..restarts).map(|_| random.between(5, 80)).collect();
-        hazards.script = (0..random.between(0, 6)).map(|_| draw_fault(random)).collect();
+        hazards.script = (0..random.between(0, 6))
+            .map(|_| draw_fault(random))
+            .collect();
     }
     hazards
 }
@@ -115,7 +120,9 @@ fn draw_plan(random: &mut Random) -> Plan {
     let partitions = u32::try_from(random.between(1, 5)).expect("small");
     let chunk_bytes = random.pick(&[64, 512, 777, 1024, 4096]);
     let mut plan = Plan::new(chunk_bytes, partitions);
-    let fixed = random.chance(150).then(|| random.next() % u64::from(partitions));
+    let fixed = random
+        .chance(150)
+        .then(|| random.next() % u64::from(partitions));
     plan.rules = CutRules {
         deal: Deal {
             base: u32::try_from(random.next() % u64::from(partitions)).expect("small"),
@@ -128,7 +135,9 @@ fn draw_plan(random: &mut Random) -> Plan {
     };
     let batch_bytes_max = u64::from(plan.rules.batch_bytes_max);
     plan.record_bytes_max = batch_bytes_max * random.pick(&[1, 1, 4, 20]);
-    let lanes = u32::try_from(random.between(1, 3)).expect("small").min(partitions);
+    let lanes = u32::try_from(random.between(1, 3))
+        .expect("small")
+        .min(partitions);
     plan.lanes = if fixed.is_some() { 1 } else { lanes };
     plan.compression = random.pick(&[
         Compression::None,
@@ -233,7 +242,10 @@ fn draw_fault(random: &mut Random) -> Fault {
         5 => Action::Error(E::KAFKA_STORAGE_ERROR, when),
         6 => Action::Delay(delay, when),
         7 => Action::Silence(when),
-        _ => Action::Cut { when, reply_bytes: random.length(0, 60) },
+        _ => Action::Cut {
+            when,
+            reply_bytes: random.length(0, 60),
+        },
     };
     let is_produce = random.chance(850) || matches!(action, Action::Error(..));
     let api = if is_produce {

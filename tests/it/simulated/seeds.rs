@@ -50,9 +50,20 @@ fn refused_records_are_left_out_and_no_others() {
 }
 
 fn run_all(kind: Kind) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse::<u64>().ok())
+    };
     if let Some(seed) = number("RINGMAIN_SEED") {
-        run(kind, seed, &mut Seen { is_loud: true, ..Seen::default() });
+        run(
+            kind,
+            seed,
+            &mut Seen {
+                is_loud: true,
+                ..Seen::default()
+            },
+        );
         return;
     }
     let seeds = number("RINGMAIN_SEEDS").unwrap_or(SEEDS);
@@ -131,8 +142,15 @@ struct Seen {
 fn run(kind: Kind, seed: u64, seen: &mut Seen) {
     let _named = Named(kind, seed);
     let mut random = Random::new(seed ^ (kind as u64) << 56);
-    let Scenario { plan, contents, hazards, mut deaths, has_power_losses, may_give_up, forgets } =
-        Scenario::draw(kind, &mut random);
+    let Scenario {
+        plan,
+        contents,
+        hazards,
+        mut deaths,
+        has_power_losses,
+        may_give_up,
+        forgets,
+    } = Scenario::draw(kind, &mut random);
     let expected = oracle::expect(&plan, &contents);
     let world = World::new(random.next(), hazards);
     let files = crate::plan::Files::write(contents);
@@ -179,7 +197,11 @@ fn run(kind: Kind, seed: u64, seen: &mut Seen) {
     let broker = world.settle();
     broker.faults().clear();
     check(&job, &expected, &broker);
-    seen.records += expected.partitions.iter().map(|lines| lines.len() as u64).sum::<u64>();
+    seen.records += expected
+        .partitions
+        .iter()
+        .map(|lines| lines.len() as u64)
+        .sum::<u64>();
     seen.refused += expected.refused.len() as u64;
 }
 
@@ -189,8 +211,13 @@ fn is_honest(error: &LifeError) -> bool {
     if matches!(error, LifeError::Doubt { .. }) {
         return true;
     }
-    let LifeError::Flow(FlowError::Partition { error, .. }) = error else { return false };
-    matches!(error, protocol::client::producer::ProducerError::OutOfOrder { .. })
+    let LifeError::Flow(FlowError::Partition { error, .. }) = error else {
+        return false;
+    };
+    matches!(
+        error,
+        protocol::client::producer::ProducerError::OutOfOrder { .. }
+    )
 }
 
 /// What may end a life without being wrong: the network, the disk and the clock.
@@ -202,11 +229,18 @@ fn is_expected(error: &LifeError, job: &Job) -> bool {
                 || matches!(error, engine::flow::resume::ResumeError::Tail(_))
         }
         LifeError::Flow(FlowError::Read { path, source }) => {
-            job.files.input.files().iter().any(|file| file.path == *path)
+            job.files
+                .input
+                .files()
+                .iter()
+                .any(|file| file.path == *path)
                 && source.raw_os_error() == Some(5)
         }
         LifeError::Flow(FlowError::Partition { error, .. }) => {
-            matches!(error, protocol::client::producer::ProducerError::DeliveryTimeout { .. })
+            matches!(
+                error,
+                protocol::client::producer::ProducerError::DeliveryTimeout { .. }
+            )
         }
         _ => false,
     }
@@ -217,10 +251,16 @@ fn check_position(job: &Job, expected: &Expected, world: &World) {
     let Some(broker) = world.broker() else { return };
     for (partition, slot) in (0..).zip(job.slots()) {
         let lines = &expected.partitions[partition as usize];
-        let said = lines.iter().filter(|line| line.start < slot.position).count() as u64;
+        let said = lines
+            .iter()
+            .filter(|line| line.start < slot.position)
+            .count() as u64;
         let has = end_offset(&broker, partition);
         let position = slot.position;
-        assert!(said <= has, "partition {partition}: {has} records, but position {position}");
+        assert!(
+            said <= has,
+            "partition {partition}: {has} records, but position {position}"
+        );
     }
 }
 
@@ -229,7 +269,10 @@ pub(crate) fn check(job: &Job, expected: &Expected, broker: &Arc<Broker>) {
     let slots = job.slots();
     for (partition, lines) in (0..).zip(&expected.partitions) {
         let found = values(broker, partition);
-        let same = lines.iter().zip(&found).take_while(|(line, value)| line.value == **value);
+        let same = lines
+            .iter()
+            .zip(&found)
+            .take_while(|(line, value)| line.value == **value);
         let same = same.count();
         let show = |value: Option<&Vec<u8>>| value.map(|v| String::from_utf8_lossy(v).into_owned());
         assert!(
