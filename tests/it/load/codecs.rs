@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::run::{Load, lines};
+use super::run::Load;
 use crate::kafka::cluster::shared_single;
+use crate::kafka::judge::{Isolation, Judge};
 use crate::kafka::tools;
 
 const PARTITIONS: i32 = 2;
-const LINES: u32 = 6_000;
+const LINES: u32 = 12_000;
 
 /// A line of `DumpLogSegments` about a batch, by its words.
 #[derive(Debug)]
@@ -44,18 +45,44 @@ fn every_codec_is_read_by_apaches_tools() {
     let Some(cluster) = shared_single() else {
         return;
     };
-    for (seed, codec) in (100..).zip(["none", "gzip", "snappy", "lz4", "zstd"]) {
+    let content = compressible();
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let load = Load::into_small_batches(cluster, PARTITIONS);
-        let content = load.generate("a", &lines(seed, LINES));
+        load.write("a", &content);
         let summary = load.finish(&["-z", codec]);
         assert_eq!(summary["records"], LINES, "{codec}");
-        load.assert_holds(cluster.judge(), &[&content]);
+        check_judge(&load, cluster.judge(), &content);
         check_console_consumer(&load, cluster.bootstrap(), &content);
         let segments: Vec<_> = (0..PARTITIONS)
             .flat_map(|partition| tools::segments(cluster, 1, &load.topic, partition))
             .collect();
         check_dump(&tools::dump_log_segments(&segments).text(), codec);
     }
+}
+
+/// Lines in ascending order, as alike as lines of a log are: a codec that gains nothing is left out
+/// of a batch, and random letters give some codecs nothing to gain.
+fn compressible() -> Vec<u8> {
+    let line = |n| format!("{n:08} INFO request {} served in {} ms\n", n * 7919, n % 97);
+    let mut content: Vec<u8> = (0..LINES).flat_map(|n| line(n).into_bytes()).collect();
+    assert_eq!(content.pop(), Some(b'\n'));
+    content.extend_from_slice(&[b' ', 0, 0xff, b'\n']);
+    content
+}
+
+/// Every line once, and in each partition in the input's order, which is that of their bytes.
+fn check_judge(load: &Load, judge: &Judge, content: &[u8]) {
+    let dump = judge.dump(&load.topic, Isolation::ReadCommitted).unwrap();
+    let mut all = Vec::new();
+    for partition in 0..PARTITIONS {
+        let values = dump.values(partition);
+        assert!(values.is_sorted(), "partition {partition}");
+        all.extend(values);
+    }
+    all.sort_unstable();
+    let whole = content.strip_suffix(b"\n").expect("it ends in a newline");
+    let expected = whole.split(|&byte| byte == b'\n');
+    assert!(all.iter().eq(expected), "{} records", all.len());
 }
 
 /// Partitions come in any order, so the lines are compared as a set of all of them.

@@ -13,11 +13,10 @@ fn a_topic_made_anew_between_runs_is_not_continued() {
     let content = load.generate("a", &lines(500, 9_000));
     load.interrupt(judge, &[]);
     let new = NewTopic::new(&load.topic, 2).config("max.message.bytes", 30_000);
-    judge.delete_topic(&load.topic).unwrap();
-    judge.create_topic(&new).unwrap();
+    load.make_topic_anew(judge, &new);
     load.run(&[]).failed(
         1,
-        &[&load.topic, "deleted and made anew since", "--restart"],
+        &[&load.topic, "deleted and made again since", "--restart"],
     );
     assert_eq!(load.count(judge), 0);
     load.finish(&["--restart"]);
@@ -33,8 +32,7 @@ fn a_topic_made_anew_while_it_is_loaded_is_not_written_into() {
     load.generate("a", &lines(510, 15_000));
     let running = load.spawn(SLOWLY);
     load.wait_begun(judge);
-    judge.delete_topic(&load.topic).unwrap();
-    judge.create_topic(&NewTopic::new(&load.topic, 2)).unwrap();
+    load.make_topic_anew(judge, &NewTopic::new(&load.topic, 2));
     running
         .end()
         .failed(1, &[&load.topic, "deleted and made anew", "--restart"]);
@@ -73,10 +71,8 @@ fn a_record_larger_than_the_topic_takes_is_named_with_the_limit() {
         "a",
         &[b"short\n".as_slice(), &[b'x'; 40_000], b"\n"].concat(),
     );
-    load.run(&[]).failed(
-        1,
-        &["inputs/a", "offset 6", "40000", "30000", "--max-errors"],
-    );
+    load.run(&[])
+        .failed(1, &["inputs/a", "byte 6", "40000", "30000", "--max-errors"]);
 
     // `max.request.size` only lowers it.
     let load = Load::into_topic(cluster, 1);
@@ -85,8 +81,7 @@ fn a_record_larger_than_the_topic_takes_is_named_with_the_limit() {
         &[b"short\n".as_slice(), &[b'x'; 40_000], b"\n"].concat(),
     );
     let limit = ["-X", "max.request.size=20000"];
-    load.run(&limit)
-        .failed(1, &["inputs/a", "offset 6", "20000"]);
+    load.run(&limit).failed(1, &["inputs/a", "byte 6", "20000"]);
 }
 
 #[test]

@@ -34,8 +34,7 @@ fn made_anew_meanwhile(cluster: &Cluster) {
     load.generate("a", &lines(710, 9_000));
     let running = load.spawn(SLOWLY);
     load.wait_begun(judge);
-    judge.delete_topic(&load.topic).unwrap();
-    judge.create_topic(&NewTopic::new(&load.topic, 2)).unwrap();
+    load.make_topic_anew(judge, &NewTopic::new(&load.topic, 2));
     running
         .end()
         .failed(1, &[&load.topic, "made anew", "--restart"]);
@@ -45,11 +44,10 @@ fn made_anew_between(cluster: &Cluster) {
     let (judge, load) = (cluster.judge(), Load::into_small_batches(cluster, 2));
     let content = load.generate("a", &lines(720, 3_000));
     load.finish(&[]);
-    judge.delete_topic(&load.topic).unwrap();
-    judge.create_topic(&NewTopic::new(&load.topic, 2)).unwrap();
+    load.make_topic_anew(judge, &NewTopic::new(&load.topic, 2));
     load.run(&[]).failed(
         1,
-        &[&load.topic, "deleted and made anew since", "--restart"],
+        &[&load.topic, "deleted and made again since", "--restart"],
     );
     assert_eq!(load.count(judge), 0);
     load.finish(&["--restart"]);

@@ -38,12 +38,39 @@ fn load_to(address: &str) -> Load {
     load
 }
 
+/// An address that was somebody's a moment ago.
+fn deserted() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
 #[test]
-fn nobody_listens() {
-    // Bound, so that nobody else gets it, and then not listening any more.
+fn one_server_of_the_list_is_enough() {
+    let Some(cluster) = shared_single() else {
+        return;
+    };
+    let servers = format!("{},{}", deserted(), cluster.bootstrap());
+    let load = Load::into_topic(cluster, 1);
+    load.write("a", b"line\n");
+    assert_eq!(load.finish(&["-b", &servers])["records"], 1);
+    assert_eq!(load.values(cluster.judge()), [b"line"]);
+}
+
+#[test]
+fn who_never_answers_is_given_up() {
+    // The kernel takes the connection, and nobody ever reads from it.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
+    let quick = ["-X", "socket.connection.setup.timeout.max.ms=3000"];
+    load_to(&address)
+        .run(&quick)
+        .failed(1, &[&address, "cannot connect"]);
     drop(listener);
+}
+
+#[test]
+fn nobody_listens() {
+    let address = deserted();
     let load = load_to(&address);
     load.run(&[])
         .failed(1, &[&address, "refused", "is the broker running"]);
@@ -70,7 +97,7 @@ fn a_web_server_is_no_broker() {
     let address = serve(http);
     load_to(&address)
         .run(&[])
-        .failed(1, &[&address, "no Kafka broker"]);
+        .failed(1, &[&address, "PLAINTEXT listener of a Kafka broker?"]);
 }
 
 /// A broker as it was before 2.8: it offers less, and says so.

@@ -8,10 +8,6 @@ use std::path::Path;
 use super::run::{Load, SLOWLY, lines};
 use crate::kafka::cluster::shared_single;
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a regular file takes all that it is given"
-)]
 fn append(path: &Path, content: &[u8]) {
     let mut file = OpenOptions::new().append(true).open(path).unwrap();
     file.write_all(content).unwrap();
@@ -132,15 +128,16 @@ fn new_files_may_only_follow() {
     load.assert_holds(judge, &[&first, &second]);
     load.generate("a", &lines(452, 5).task(3));
     load.run(&[])
-        .failed(1, &["input changed", "inputs/b", "--restart"]);
+        .failed(1, &["inputs/a", "has changed", "inputs/b was", "--restart"]);
     fs::remove_file(load.input("a")).unwrap();
     // Only the last file may have grown.
     append(&load.input("b"), b"\nmore\n");
     load.run(&[])
-        .failed(1, &["inputs/b", "has grown, and other files follow it"]);
+        .failed(1, &["inputs/b", "it has grown", "only the last input may"]);
+    load.write("b", &first);
     fs::remove_file(load.input("c")).unwrap();
     load.run(&[])
-        .failed(1, &["inputs/c", "no longer among the files"]);
+        .failed(1, &["inputs/c", "no longer among the inputs"]);
     load.assert_holds(judge, &[&first, &second]);
 }
 
@@ -155,7 +152,11 @@ fn a_last_record_that_grew_is_a_changed_input() {
     append(&load.input("a"), b" and a half\nthree\n");
     load.run(&[]).failed(
         1,
-        &["inputs/a", "grown in the middle of a record", "--restart"],
+        &[
+            "inputs/a",
+            "grown in the middle of its last record (at byte 7)",
+            "--restart",
+        ],
     );
     assert_eq!(load.values(judge), [b"one", b"two"]);
 }
@@ -189,10 +190,10 @@ fn an_input_changed_before_a_resume_stops_it_and_loses_nothing() {
     };
 
     open().set_len(1_000).unwrap();
-    refused(&["1000 bytes long", &content.len().to_string()]);
+    refused(&[&format!("it had {} bytes and has 1000", content.len())]);
     load.write("a", &content);
     poke(&open(), 7);
-    refused(&["begins with other bytes"]);
+    refused(&["its first 1024 bytes are others"]);
     poke(&open(), 7);
     // The bytes just before the position are held against their sum.
     poke(&open(), loaded - 10);
@@ -201,13 +202,16 @@ fn an_input_changed_before_a_resume_stops_it_and_loses_nothing() {
     poke(&open(), loaded - 10);
     fs::rename(&path, load.path("aside")).unwrap();
     load.write("a", &content);
-    refused(&["another file"]);
+    refused(&["it is another file"]);
 
     // As it was, it goes on as if nothing had happened.
     fs::rename(load.path("aside"), &path).unwrap();
     load.finish(&[]);
     load.assert_holds(judge, &[&content]);
 }
+
+/// What is done to the input of a running load.
+type Change = fn(&Load);
 
 #[test]
 fn an_input_changed_while_it_is_read_stops_the_load() {
@@ -228,13 +232,13 @@ fn an_input_changed_while_it_is_read_stops_the_load() {
         load.write("a", b"another\n");
     };
     let remove = |load: &Load| fs::rename(load.input("a"), load.path("aside")).unwrap();
-    let cases: [(&dyn Fn(&Load), &str); 3] = [
-        (&truncate, "truncated while it was being loaded"),
+    let cases: [(Change, &str); 3] = [
+        (truncate, "truncated while it was being loaded"),
         (
-            &replace,
+            replace,
             "replaced by another file while it was being loaded",
         ),
-        (&remove, "cannot be looked at any more"),
+        (remove, "cannot be looked at any more"),
     ];
     for (seed, (change, expected)) in (480..).zip(cases) {
         let load = Load::into_small_batches(cluster, 1);
@@ -265,68 +269,71 @@ fn settings_that_were_frozen_are_named_with_both_values() {
     let Some(cluster) = shared_single() else {
         return;
     };
-    let (judge, load) = (cluster.judge(), Load::into_topic(cluster, 3));
-    load.write("a", b"one\ntwo\n");
-    let fixed = ["--partition", "1", "-z", "lz4", "-D", "\\n", "--lanes", "1"];
-    load.finish(&fixed);
-    let changed: [(&[&str], &[&str]); 7] = [
-        (
-            &["--partition", "2", "-z", "lz4"],
-            &["--partition 1", "with 2"],
-        ),
-        (&["-z", "lz4"], &["--partition 1", "with by chunk"]),
-        (
-            &["--partition", "1", "-z", "zstd"],
-            &["--compression lz4", "with zstd"],
-        ),
-        (&["--partition", "1"], &["--compression lz4", "with none"]),
-        (
-            &["--partition", "1", "-z", "lz4", "-D", ";"],
-            &["--delimiter '\\n'", "with ';'"],
-        ),
-        (
-            &["--partition", "1", "-z", "lz4", "--crlf", "strip"],
-            &["--crlf keep", "with strip"],
-        ),
-        (
-            &[
-                "--partition",
-                "1",
-                "-z",
-                "lz4",
-                "-X",
-                "enable.idempotence=false",
-            ],
-            &["enable.idempotence true", "with false"],
-        ),
-    ];
-    for (flags, parts) in changed {
-        load.run(flags)
-            .failed(2, &[parts, &["begun with", "--restart"]].concat());
-    }
-    assert_eq!(load.count(judge), 2);
-    let load = Load::into_topic(cluster, 3);
-    load.write("a", b"one\ntwo\n");
-    let unsafely = [
-        "--lanes",
-        "3",
-        "-X",
-        "enable.idempotence=false",
-        "-X",
+    let load_with = |flags: &str| {
+        let load = Load::into_topic(cluster, 3);
+        load.write("a", b"one\ntwo\n");
+        load.finish(&flags.split(' ').collect::<Vec<_>>());
+        load
+    };
+    let check = |load: &Load, flags: &str, was: &str, asked: &str| {
+        let parts = [
+            &format!("started with {was}"),
+            &format!("run with {asked}"),
+            "--restart",
+        ];
+        load.run(&flags.split(' ').collect::<Vec<_>>())
+            .failed(2, &parts);
+    };
+    let load = load_with("-p 1 -z lz4");
+    check(&load, "-p 2 -z lz4", "--partition 1", "--partition 2");
+    check(&load, "-z lz4", "--partition 1", "no --partition");
+    check(
+        &load,
+        "-p 1 -z zstd",
+        "--compression lz4",
+        "--compression zstd",
+    );
+    check(&load, "-p 1", "--compression lz4", "--compression none");
+    check(
+        &load,
+        "-p 1 -z lz4 -D ;",
+        "--delimiter '\\n'",
+        "--delimiter ';'",
+    );
+    check(
+        &load,
+        "-p 1 -z lz4 --crlf strip",
+        "--crlf keep",
+        "--crlf strip",
+    );
+    let unsafely = "enable.idempotence=false";
+    check(
+        &load,
+        &format!("-p 1 -z lz4 -X {unsafely}"),
+        "enable.idempotence=true",
+        unsafely,
+    );
+
+    let flags = format!("-X {unsafely} -X acks=1");
+    let other = load_with(&format!("--lanes 3 {flags}"));
+    check(
+        &other,
+        &format!("--lanes 3 -X {unsafely}"),
         "acks=1",
-    ];
-    load.finish(&unsafely);
-    let mut all = unsafely;
-    all[5] = "acks=all";
-    load.run(&all)
-        .failed(2, &["acks 1", "with -1", "--restart"]);
-    let mut one = unsafely;
-    one[1] = "1";
-    load.run(&one)
-        .failed(2, &["--lanes 3", "with 1", "--restart"]);
-    // The same again, or nothing said about lanes, is no other value.
-    load.run(&unsafely).saying(&["already loaded"]).done();
-    load.run(&unsafely[2..]).saying(&["already loaded"]).done();
+        "acks=all",
+    );
+    check(
+        &other,
+        &format!("--lanes 1 {flags}"),
+        "--lanes 3",
+        "--lanes 1",
+    );
+    // Nothing said about lanes is no other value.
+    let flags: Vec<&str> = flags.split(' ').collect();
+    other.run(&flags).saying(&["already loaded"]).done();
+    for load in [load, other] {
+        assert_eq!(load.count(cluster.judge()), 2);
+    }
 }
 
 #[test]

@@ -57,13 +57,17 @@ fn no_right_to_look(cluster: &Cluster) {
 fn no_right_to_make(cluster: &Cluster) {
     let load = Load::new(cluster.bootstrap());
     load.write("a", b"line\n");
-    let rules = [Acl::deny(&load.topic, "CREATE")];
-    let denied_cluster = Acl {
+    // The broker itself is anonymous too, and has to go on.
+    let of_cluster = |acl| Acl {
         resource: "CLUSTER",
         name: "kafka-cluster".to_owned(),
-        ..Acl::deny("", "CREATE")
+        ..acl
     };
-    let rules = [rules.as_slice(), &[denied_cluster]].concat();
+    let rules = [
+        of_cluster(Acl::allow("", "ALL")),
+        of_cluster(Acl::deny("", "CREATE")),
+        Acl::allow(&load.topic, "DESCRIBE"),
+    ];
     under(cluster.judge(), &rules, || {
         let create = ["--create-topic", "partitions=1"];
         let parts = [

@@ -83,6 +83,17 @@ impl Load {
         judge.create_topic(topic).expect("a new topic can be made");
     }
 
+    /// Deletes the topic and makes one of the same name. Brokers apply either after they have said
+    /// that it is done: whoever looks too early still finds the old one.
+    #[track_caller]
+    pub(super) fn make_topic_anew(&self, judge: &Judge, topic: &NewTopic) {
+        judge.delete_topic(&self.topic).expect("it is there");
+        until("the old topic is gone", || {
+            judge.describe_topic(&self.topic).is_err()
+        });
+        self.made(judge, topic);
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
@@ -130,8 +141,11 @@ impl Load {
             .arg("load")
             .args(inputs)
             .args(["-t", &self.topic, "--no-progress"])
-            .args(["--state", "../state", "--summary", "../summary"])
+            .args(["--summary", "../summary"])
             .current_dir(self.path("inputs"));
+        if !flags.contains(&"--state") {
+            command.args(["--state", "../state"]);
+        }
         if !flags.contains(&"-b") {
             command.args(["-b", &self.bootstrap]);
         }
