@@ -239,6 +239,13 @@ impl ToKafka {
 
     fn step(&mut self, now: Instant) -> Result<(), FlowError> {
         self.cluster.poll(now, &mut self.io, &mut self.links);
+        let result = self.step_lanes(now);
+        // Whatever became of them: what is in flight must time out, or a failed load waits in vain.
+        self.links.poll(now, &mut self.io);
+        result
+    }
+
+    fn step_lanes(&mut self, now: Instant) -> Result<(), FlowError> {
         self.handle_link_events(now)?;
         for lane in 0..self.lanes.len() {
             self.look_after(now, lane)?;
@@ -246,7 +253,6 @@ impl ToKafka {
         if self.draining.is_none() {
             self.start_tasks(now)?;
         }
-        self.links.poll(now, &mut self.io);
         Ok(())
     }
 
