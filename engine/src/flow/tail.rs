@@ -6,7 +6,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::ApiKey;
+use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use kafka_protocol::messages::{ApiKey, BrokerId, ListOffsetsRequest, TopicName};
+use kafka_protocol::protocol::StrBytes;
 use protocol::client::producer::Sequence;
 use protocol::error_code::ErrorCode;
 use protocol::hot::fetch::{
@@ -88,6 +90,8 @@ struct Reading {
     offset: i64,
     tail: Tail,
     is_done: bool,
+    /// The log does not hold its offset.
+    is_out_of_range: bool,
 }
 
 /// Reads the tails, all partitions of a leader together.
@@ -107,6 +111,7 @@ pub(crate) fn read_tails(
             offset: request.from,
             tail,
             is_done: false,
+            is_out_of_range: false,
             request,
         };
         by_leader
@@ -148,12 +153,52 @@ fn read_leader(
             let Some(reading) = reading else { continue };
             has_moved |= handle_fetched(reading, &fetched, now, begun)?;
         }
+        for reading in readings.iter_mut().filter(|r| r.is_out_of_range) {
+            go_to_beginning(control, topic, reading)?;
+        }
         if has_moved {
             news = control.now();
         } else if control.now() >= news + QUIET {
             return Ok(());
         }
     }
+}
+
+/// Where what was to be read is gone, goes on with what the log has left. An offset behind the log's end
+/// is an error: the log lost what was acknowledged.
+fn go_to_beginning(
+    control: &mut Control,
+    topic: &str,
+    reading: &mut Reading,
+) -> Result<(), TailError> {
+    const EARLIEST: i64 = -2;
+    let TailRequest {
+        partition, leader, ..
+    } = reading.request;
+    let asked = ListOffsetsPartition::default()
+        .with_partition_index(partition.cast_signed())
+        .with_current_leader_epoch(-1)
+        .with_timestamp(EARLIEST);
+    let listed = ListOffsetsTopic::default()
+        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
+        .with_partitions(vec![asked]);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(vec![listed]);
+    let response = control.call(To::Broker(leader), &request)?;
+    let mut answers = response.topics.iter().flat_map(|topic| &topic.partitions);
+    let answer = answers.next().ok_or(TailError::Malformed { partition })?;
+    let error = match ErrorCode(answer.error_code) {
+        ErrorCode::NONE if answer.offset > reading.offset => {
+            reading.offset = answer.offset;
+            reading.tail.began_at = answer.offset;
+            reading.is_out_of_range = false;
+            return Ok(());
+        }
+        ErrorCode::NONE => ErrorCode::OFFSET_OUT_OF_RANGE,
+        error => error,
+    };
+    Err(TailError::Refused { partition, error })
 }
 
 fn fetch(
@@ -222,9 +267,9 @@ fn handle_fetched(
             reading.is_done = true;
             return Ok(false);
         }
-        ErrorCode::OFFSET_OUT_OF_RANGE if fetched.log_start_offset > reading.offset => {
-            reading.offset = fetched.log_start_offset;
-            reading.tail.began_at = fetched.log_start_offset;
+        // Apache's broker does not say here where its log begins.
+        ErrorCode::OFFSET_OUT_OF_RANGE => {
+            reading.is_out_of_range = true;
             return Ok(true);
         }
         // Somebody else leads it by now: the caller finds out who.
