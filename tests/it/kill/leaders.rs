@@ -84,6 +84,8 @@ fn kill_while_moving(judge: &Judge, job: &Job, random: &mut Random, mut moves: R
                 move_leader(judge, job.topic(), &mut moves);
             }
         });
+        // Also when an assertion fails: the scope waits for the other thread.
+        let _over = SetOnDrop(&is_over);
         let mut killed = 0;
         while killed < 8 {
             let process = job.spawn();
@@ -95,9 +97,16 @@ fn kill_while_moving(judge: &Judge, job: &Job, random: &mut Random, mut moves: R
             }
             killed += 1;
         }
-        is_over.store(true, Ordering::Relaxed);
         killed
     })
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]

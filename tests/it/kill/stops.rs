@@ -163,10 +163,12 @@ fn the_right_to_write_is_enough_to_go_on() {
     for flags in [&["-X", "max.request.size=20000"][..], &[]] {
         let topic = fresh_topic("write-only");
         let job = Job::short(judge, &topic, 3, &mut random, 20_000).flags(flags);
+        let job = job.flags(&["--rate", "8MB"]);
         let right = [Acl::allow(job.topic(), "WRITE")];
         judge.create_acls(&right).unwrap();
         let killed = job.run_killed(&mut random, 8);
         judge.delete_acls(&right).unwrap();
+        assert_ne!(killed, 0, "it ended too fast");
         eprintln!("{killed} kills with the right to WRITE only, {flags:?}");
         if flags.is_empty() {
             job.assert_exact_or_said(judge);
