@@ -8,6 +8,8 @@
     reason = "the ratios are what this program is for"
 )]
 
+mod measure;
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,7 @@ use kafka_protocol::records::{
     Compression, NO_PARTITION_LEADER_EPOCH, Record, RecordBatchEncoder, RecordEncodeOptions,
     TimestampType,
 };
+use measure::report::{Aim, Report};
 use protocol::records::builder::{BatchBuilder, Identity};
 use protocol::records::crc::crc32c;
 use protocol::records::kernel::{Bounds, Framer, Level, Stop};
@@ -29,12 +32,16 @@ const BATCH_BYTES: usize = 4 * CHUNK_BYTES;
 const TIMESTAMP: i64 = 1_700_000_000_000;
 
 fn main() {
+    if !measure::is_asked_for() {
+        return;
+    }
     let mut criterion = Criterion::default().configure_from_args();
     for line_bytes in [20, 100, 1000, 10_000] {
         measure(&mut criterion, line_bytes);
     }
     criterion.final_summary();
     println!("framing + CRC from memory, in times kafka-protocol's encoder:");
+    let mut report = Report::new("framing");
     for line_bytes in [20, 100, 1000, 10_000] {
         for level in Level::available() {
             let ratio = ratio(level, line_bytes);
@@ -42,8 +49,17 @@ fn main() {
                 "  {line_bytes:>6}-byte lines, {:<7} {ratio:6.1}",
                 format!("{level:?}")
             );
+            if line_bytes == 100 {
+                let what = format!("framing + CRC, 100-byte lines, {level:?}, / kafka-protocol");
+                let aim = match level {
+                    Level::Scalar => Aim::None,
+                    _ => Aim::AtLeast(8.0),
+                };
+                report.add(&what, ratio, aim, String::new(), String::new());
+            }
         }
     }
+    report.finish();
 }
 
 /// Lines of one length, and of other bytes each.

@@ -125,6 +125,7 @@ impl Row {
         match self.value {
             value if value >= 100.0 => format!("{value:.0}"),
             value if value >= 10.0 => format!("{value:.1}"),
+            value if value < 0.01 => format!("{value:.4}"),
             value => format!("{value:.2}"),
         }
     }
