@@ -21,6 +21,7 @@
     clippy::print_stderr,
     reason = "seeds and counts, for whoever looks at a failure"
 )]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod job;
 mod process;
