@@ -6,7 +6,9 @@
 use std::io::{self, Write};
 
 use thiserror::Error;
-use tracing_subscriber::filter::{EnvFilter, ParseError};
+use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::LogLevel;
 use crate::progress;
@@ -31,18 +33,15 @@ pub(crate) fn start(level: Option<LogLevel>, quiet: bool) -> Result<(), LoggingE
         (None, _) if quiet => "warn".to_owned(),
         (None, _) => "info".to_owned(),
     };
-    let filter = EnvFilter::builder()
-        .parse(&directives)
-        .map_err(|source| LoggingError {
-            value: directives,
-            source,
-        })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter: Targets = directives.parse().map_err(|source| LoggingError {
+        value: directives,
+        source,
+    })?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Stderr)
         .with_ansi(false)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     Ok(())
 }
 
