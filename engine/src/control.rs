@@ -135,7 +135,9 @@ impl Control {
             .collect();
         loop {
             for &link in &links {
-                if self.wait_ready(link, deadline)? {
+                // One that takes connections and never answers must not use up the others' time.
+                let until = deadline.min(self.io.now() + self.config.connect_timeout);
+                if self.wait_ready(link, until)? {
                     self.bootstrap = Some(link);
                     return Ok(());
                 }
@@ -153,7 +155,9 @@ impl Control {
                 Some(_) => self.io.now() >= begun + REFUSED_TIMEOUT,
             };
             if is_final || self.io.now() >= deadline {
-                let error = error.unwrap_or_else(|| LinkError::System("timed out".to_owned()));
+                let error = error.unwrap_or_else(|| {
+                    LinkError::System(format!("no answer within {} ms", timeout.as_millis()))
+                });
                 let servers: Vec<String> = servers
                     .iter()
                     .map(|(host, port)| format!("{host}:{port}"))
@@ -403,11 +407,13 @@ fn is_version_error(error: &ConnectionError) -> bool {
 }
 
 fn hint_for(error: &LinkError) -> &'static str {
+    const NOT_KAFKA: &str = "; is this port a PLAINTEXT listener of a Kafka broker?";
     match error {
         LinkError::Resolve { .. } => "; check the host name after -b",
         LinkError::System(text) if text.contains("refused") => {
             "; is the broker running, and is this its listener's port?"
         }
+        LinkError::System(text) if text.contains("no answer") => NOT_KAFKA,
         LinkError::EndOfStream
         | LinkError::Protocol(
             ConnectionError::Frame(_)
@@ -415,7 +421,7 @@ fn hint_for(error: &LinkError) -> &'static str {
             | ConnectionError::Correlation { .. }
             | ConnectionError::Unasked { .. }
             | ConnectionError::RequestTimeout { .. },
-        ) => "; is this port a PLAINTEXT listener of a Kafka broker?",
+        ) => NOT_KAFKA,
         _ => "",
     }
 }

@@ -81,7 +81,8 @@ fn a_record_larger_than_the_topic_takes_is_named_with_the_limit() {
         &[b"short\n".as_slice(), &[b'x'; 40_000], b"\n"].concat(),
     );
     let limit = ["-X", "max.request.size=20000"];
-    load.run(&limit).failed(1, &["inputs/a", "byte 6", "20000"]);
+    load.run(&limit)
+        .failed(1, &["inputs/a", "byte 6", "20000", "max.request.size"]);
 }
 
 #[test]

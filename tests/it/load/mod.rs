@@ -13,7 +13,7 @@
 //! Kills at random points are the business of `kill`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::print_stderr, reason = "what was left out is said")]
+#![expect(clippy::print_stderr, reason = "what was left out, and what was said")]
 
 mod run;
 

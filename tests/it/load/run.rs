@@ -321,6 +321,8 @@ impl Ended {
         let errors = ended.stderr.lines().filter(|l| l.starts_with("error: "));
         let errors: Vec<&str> = errors.collect();
         assert_eq!(errors.len(), 1, "{}", ended.stderr);
+        // With --nocapture a person reads what a person is told.
+        eprintln!("{}", errors[0]);
         for part in parts {
             assert!(errors[0].contains(part), "no {part:?} in\n{}", ended.stderr);
         }

@@ -200,8 +200,8 @@ impl ToKafka {
         record: TooLarge,
     ) -> Result<(), FlowError> {
         let reason = format!(
-            "the record is {} bytes long, and with its batch header larger than the topic's \
-             max.message.bytes ({})",
+            "the record is {} bytes long, and with its batch header larger than the {} bytes that \
+             the topic's max.message.bytes, or max.request.size, allows",
             record.value_bytes, self.config.record_bytes_max
         );
         self.reject(lane, index, record.range.clone(), reason)?;
