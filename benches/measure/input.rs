@@ -1,8 +1,10 @@
-//! Files of lines, the same bytes each time, kept from bench to bench.
+//! Files of lines, the same bytes each time.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 /// Lines of one length in a file.
 #[derive(Debug)]
@@ -27,8 +29,7 @@ impl Input {
             records: records + u64::from(first > 0),
             bytes: records * (line_bytes as u64 + 1) + first_bytes,
         };
-        let length = std::fs::metadata(&input.path).map(|metadata| metadata.len());
-        if !length.is_ok_and(|length| length == input.bytes) {
+        if is_first_use(&input.path) {
             write(&input.path, line_bytes, records, first)
                 .unwrap_or_else(|error| panic!("writing {}: {error}", input.path.display()));
         }
@@ -36,35 +37,56 @@ impl Input {
     }
 }
 
-/// Synced, so that writing it back does not disturb what is measured.
+/// Whether this process asks for the file for the first time.
+fn is_first_use(path: &Path) -> bool {
+    static USED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut used = USED.lock().expect("nobody panics with it");
+    used.insert(path.to_owned())
+}
+
+/// A file's pieces lie aligned in it.
+const PIECE: usize = 1 << 20;
+
+/// Synced, so that writing it back does not disturb what is measured. Each piece is one aligned
+/// write, as of a program that copies: then the page cache keeps it in large folios. In small ones,
+/// as readahead leaves them, reading costs every contender half as much again.
 fn write(path: &Path, line_bytes: usize, records: u64, first: usize) -> std::io::Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    // Anew, for an old one may have been dropped from the cache and read in again.
+    std::fs::remove_file(path).or_else(|error| match error.kind() {
+        ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })?;
+    let mut file = File::create(path)?;
     let mut letters = Letters(0x9e37_79b9_7f4a_7c15);
-    let mut line = Vec::new();
+    let mut waiting = Vec::with_capacity(2 * PIECE);
     if first > 0 {
-        letters.fill(&mut line, first);
-        file.write_all(&line)?;
+        letters.append_line(&mut waiting, first);
     }
     for _ in 0..records {
-        letters.fill(&mut line, line_bytes);
-        file.write_all(&line)?;
+        letters.append_line(&mut waiting, line_bytes);
+        let whole = waiting.len() - waiting.len() % PIECE;
+        if whole > 0 {
+            file.write_all(&waiting[..whole])?;
+            waiting.drain(..whole);
+        }
     }
-    file.into_inner()?.sync_all()
+    file.write_all(&waiting)?;
+    file.sync_all()
 }
 
 /// Xorshift, as letters.
 struct Letters(u64);
 
 impl Letters {
-    fn fill(&mut self, line: &mut Vec<u8>, bytes: usize) {
-        line.clear();
-        while line.len() < bytes {
+    fn append_line(&mut self, bytes: &mut Vec<u8>, length: usize) {
+        let end = bytes.len() + length;
+        while bytes.len() < end {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
             self.0 ^= self.0 << 17;
             let word = self.0.to_le_bytes().map(|byte| b'@' + byte % 32);
-            line.extend_from_slice(&word[..word.len().min(bytes - line.len())]);
+            bytes.extend_from_slice(&word[..word.len().min(end - bytes.len())]);
         }
-        line.push(b'\n');
+        bytes.push(b'\n');
     }
 }
