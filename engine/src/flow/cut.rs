@@ -240,3 +240,203 @@ fn align(framer: &Framer, input: &Input, window: &Window, cursor: &mut Cursor, c
         None => end,
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::input::InputFile;
+    use crate::memory::Buffer;
+
+    /// A batch: its range, its records, and their bytes; a long record has no bytes here.
+    type Piece = (Range<u64>, u32, Vec<u8>);
+
+    /// Files in memory, and how they are read.
+    struct Rig {
+        rules: CutRules,
+        input: Input,
+        bytes: Vec<u8>,
+        /// The most that a read gives.
+        read_bytes: usize,
+        /// Whether a new batch goes on in the window of the one before, or reads anew.
+        keeps_window: bool,
+    }
+
+    impl Rig {
+        fn new(rules: CutRules, contents: &[Vec<u8>]) -> Self {
+            let files = contents.iter().map(|content| InputFile {
+                path: PathBuf::new(),
+                device: 0,
+                inode: 0,
+                size: content.len() as u64,
+            });
+            Self {
+                rules,
+                input: Input::new(files.collect()),
+                bytes: contents.concat(),
+                read_bytes: usize::MAX,
+                keeps_window: true,
+            }
+        }
+
+        fn fill(&self, window: &mut Window) {
+            let begin = usize::try_from(window.begin()).unwrap();
+            while let Some((read, mut buffer)) = window.take_read(&self.input) {
+                let start = begin + read.range.start;
+                let count = read.range.len().min(self.read_bytes);
+                buffer[read.range.start..][..count]
+                    .copy_from_slice(&self.bytes[start..start + count]);
+                window.handle_read(&self.input, buffer, count).unwrap();
+            }
+        }
+
+        /// The batches of a partition from `position` on.
+        fn pieces(&self, partition: u32, position: u64) -> Vec<Piece> {
+            let framer = self.rules.framer();
+            let mut pieces = Vec::new();
+            let mut cursor = Cursor::new(&self.rules, partition, position);
+            while !cursor.is_at_end(&self.input) {
+                let buffer = Buffer::new(self.rules.window_bytes());
+                let mut window = Window::new(buffer, cursor.window(&self.rules, &self.input));
+                let mut stop = Cut::Full;
+                while stop == Cut::Full {
+                    stop = self.one(&framer, &mut window, &mut cursor, &mut pieces);
+                    if !self.keeps_window {
+                        break;
+                    }
+                }
+                if stop == Cut::Long {
+                    self.take_long(&mut cursor, &mut pieces);
+                }
+            }
+            pieces
+        }
+
+        fn one(
+            &self,
+            framer: &Framer,
+            window: &mut Window,
+            cursor: &mut Cursor,
+            pieces: &mut Vec<Piece>,
+        ) -> Cut {
+            let mut output = vec![0; records_bytes_max(&self.rules)];
+            let mut batch = OpenBatch::new(&mut output, cursor.position);
+            loop {
+                self.fill(window);
+                let stop = cut(&self.rules, framer, &self.input, window, cursor, &mut batch);
+                if let Cut::More { end } = stop {
+                    window.advance(cursor.position, end);
+                    continue;
+                }
+                if batch.records > 0 {
+                    let bytes = batch.output[..batch.written].to_vec();
+                    pieces.push((batch.range.clone(), batch.records, bytes));
+                }
+                return stop;
+            }
+        }
+
+        fn take_long(&self, cursor: &mut Cursor, pieces: &mut Vec<Piece>) {
+            let start = cursor.position;
+            let end = self.input.file_end(start);
+            let rest = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+            let found = self.bytes[rest]
+                .iter()
+                .position(|&byte| byte == self.rules.delimiter);
+            let end = found.map_or(end, |index| start + index as u64 + 1);
+            pieces.push((start..end, 1, Vec::new()));
+            cursor.skip_to(&self.rules, end);
+        }
+    }
+
+    /// Where the naive splitter says that records begin.
+    fn starts(contents: &[Vec<u8>], delimiter: u8) -> Vec<u64> {
+        let mut starts = Vec::new();
+        let mut position = 0;
+        for content in contents {
+            for line in content.split_inclusive(|&byte| byte == delimiter) {
+                starts.push(position);
+                position += line.len() as u64;
+            }
+        }
+        starts
+    }
+
+    fn rules() -> impl Strategy<Value = CutRules> {
+        (
+            1u64..300,
+            1u32..5,
+            0u32..4,
+            70u32..400,
+            any::<bool>(),
+            any::<bool>(),
+        )
+            .prop_map(
+                |(chunk_bytes, partitions, base, batch_bytes_max, crlf_strip, is_fixed)| CutRules {
+                    deal: Deal {
+                        chunk_bytes,
+                        partitions,
+                        base: base % partitions,
+                        fixed: is_fixed.then_some(0),
+                    },
+                    batch_bytes_max,
+                    delimiter: b'\n',
+                    crlf_strip,
+                },
+            )
+    }
+
+    fn contents() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let line = prop_oneof![
+            4 => prop::collection::vec(prop_oneof![Just(b'x'), Just(b'\r')], 0..40),
+            1 => prop::collection::vec(Just(b'y'), 40..600),
+        ];
+        let file = (prop::collection::vec(line, 0..20), any::<bool>()).prop_map(|(lines, ends)| {
+            let mut content = lines.join(&b'\n');
+            content.extend(ends.then_some(b'\n'));
+            content
+        });
+        prop::collection::vec(file, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn batches_are_those_of_the_bytes_whatever_is_read_when(
+            rules in rules(),
+            contents in contents(),
+            read_bytes in 1usize..700,
+        ) {
+            let mut rig = Rig::new(rules, &contents);
+            let starts = starts(&contents, rules.delimiter);
+            for partition in 0..rules.deal.partitions {
+                if !rules.deal.has_chunks(partition) {
+                    continue;
+                }
+                (rig.read_bytes, rig.keeps_window) = (usize::MAX, true);
+                let pieces = rig.pieces(partition, 0);
+                let mine: Vec<u64> = starts
+                    .iter()
+                    .copied()
+                    .filter(|&start| rules.deal.partition(start / rules.deal.chunk_bytes) == partition)
+                    .collect();
+                let mut left = mine.as_slice();
+                for (range, records, _) in &pieces {
+                    let (now, rest) = left.split_at(*records as usize);
+                    prop_assert_eq!(now.first(), Some(&range.start));
+                    prop_assert!(now.iter().all(|start| range.contains(start)));
+                    left = rest;
+                }
+                prop_assert!(left.is_empty(), "{:?} are in no batch", left);
+                (rig.read_bytes, rig.keeps_window) = (read_bytes, false);
+                prop_assert_eq!(&rig.pieces(partition, 0), &pieces);
+                for (index, (range, ..)) in pieces.iter().enumerate() {
+                    let resumed = rig.pieces(partition, range.end);
+                    prop_assert_eq!(&resumed[..], &pieces[index + 1..]);
+                }
+            }
+        }
+    }
+}
