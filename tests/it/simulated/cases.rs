@@ -28,7 +28,9 @@ enum Body {
     Simulated,
 }
 
-const CASES: [(&str, fn(Body)); 20] = [
+type Case = (&'static str, fn(Body));
+
+const CASES: [Case; 20] = [
     ("an empty file", an_empty_file),
     ("one line", one_line),
     ("no last newline", no_last_newline),

@@ -4,6 +4,11 @@
 //! Real are the files, the state file, every byte of the protocol, the broker's core and the loader's
 //! rules. Made up are the time, the network, the broker's misfortunes and the deaths.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a test's output tells the seed and what happened"
+)]
+
 mod cases;
 mod job;
 mod log;
