@@ -150,8 +150,8 @@ impl Control {
                     ConnectionError::ConnectTimeout { .. } | ConnectionError::RequestTimeout { .. },
                 ))
                 | None => false,
-                // Nobody is there, or somebody else: a broker that is just starting needs a moment, a
-                // wrong port for ever.
+                // Nobody is there, or somebody else: a broker that is just starting needs a moment,
+                // a wrong port for ever.
                 Some(_) => self.io.now() >= begun + REFUSED_TIMEOUT,
             };
             if is_final || self.io.now() >= deadline {

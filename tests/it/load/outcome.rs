@@ -154,7 +154,8 @@ fn the_summary_says_what_the_broker_has() {
             _ => (json!(others), json!(read.end - 1)),
         };
         let expected = json!({
-            "partition": read.partition, "first_offset": first, "last_offset": last, "records": ours,
+            "partition": read.partition, "records": ours,
+            "first_offset": first, "last_offset": last,
         });
         assert_eq!(*told, expected, "{summary}");
     }

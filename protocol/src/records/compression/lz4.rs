@@ -23,8 +23,8 @@ const RATIO_MAX: usize = 255;
 const RATIO_SLACK: usize = 64;
 
 /// A table for blocks of a whole window, and where a block goes for which there may be too little
-/// room: the compressor wants room for the worst before it begins, and a batch of one block that gets
-/// smaller never has that.
+/// room: the compressor wants room for the worst before it begins, and a batch of one block that
+/// gets smaller never has that.
 pub(super) struct Encoder {
     table: CompressTable,
     spill: Vec<u8>,

@@ -15,8 +15,8 @@ const BLOCK: usize = 32 * 1024;
 /// The bytes that one byte of snappy becomes at most: three say that 64 are to be copied.
 const RATIO_MAX: usize = 22;
 
-/// The encoder, and where a block goes for which there may be too little room: the encoder wants room
-/// for the worst before it begins, and a batch of one block that gets smaller never has that.
+/// The encoder, and where a block goes for which there may be too little room: the encoder wants
+/// room for the worst before it begins, and a batch of one block that gets smaller never has that.
 pub(super) struct Encoder {
     raw: snap::raw::Encoder,
     spill: Vec<u8>,
