@@ -41,7 +41,10 @@ pub(crate) fn start(level: Option<LogLevel>, quiet: bool) -> Result<(), LoggingE
         .with_writer(|| Stderr)
         .with_ansi(false)
         .with_target(false);
-    tracing_subscriber::registry().with(lines).with(filter).init();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .init();
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::flow::config::{LoadConfig, Progress};
-use engine::positions::{FrozenSettings, Job, JobStart, PartitionSlot};
+use engine::positions::{Job, JobHeader, JobStart, PartitionSlot};
 
 use super::Begun;
 use super::drive::Outcome;
@@ -27,7 +27,6 @@ pub(super) struct Finish<'a> {
     pub(super) observer: &'a Observer,
     pub(super) progress: &'a Progress,
     pub(super) begun: Begun,
-    pub(super) doubts: Vec<Doubt>,
     pub(super) resumed: bool,
     pub(super) elapsed: Duration,
 }
@@ -75,9 +74,9 @@ impl Finish<'_> {
         Ok(job.store().sync()?)
     }
 
-    fn settings(&self) -> FrozenSettings {
+    fn promise(&self) -> Promise {
         let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        job.header().settings
+        promise(job.header())
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -115,7 +114,6 @@ impl Finish<'_> {
             records: self.begun.records,
             bytes: self.begun.bytes,
         });
-        let is_exact = self.settings().idempotence && self.doubts.is_empty();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let records_per_second = records as f64 / seconds.max(1e-6);
         let summary = Summary {
@@ -132,13 +130,7 @@ impl Finish<'_> {
             retries: done.retries,
             resumed: self.resumed,
             resumed_from,
-            promise: if is_exact {
-                Promise::ExactlyOnce
-            } else {
-                Promise::AtLeastOnce {
-                    doubts: self.doubts.clone(),
-                }
-            },
+            promise: self.promise(),
         };
         summary.write(path)?;
         Ok(())
@@ -195,6 +187,20 @@ fn partitions(slots: &[PartitionSlot]) -> Vec<PartitionSummary> {
         .collect()
 }
 
+/// What can be said of every run of the job together.
+fn promise(header: &JobHeader) -> Promise {
+    if header.settings.idempotence && header.doubts.is_empty() {
+        return Promise::ExactlyOnce;
+    }
+    let doubts = header.doubts.iter().map(|doubt| Doubt {
+        partition: doubt.partition,
+        from_position: doubt.position,
+    });
+    Promise::AtLeastOnce {
+        doubts: doubts.collect(),
+    }
+}
+
 /// A finished job, run again.
 pub(super) fn already_loaded(
     options: &LoadOptions,
@@ -238,11 +244,7 @@ pub(super) fn already_loaded(
                 records,
                 bytes: sum(|slot| slot.bytes),
             }),
-            promise: if job.header().settings.idempotence {
-                Promise::ExactlyOnce
-            } else {
-                Promise::AtLeastOnce { doubts: Vec::new() }
-            },
+            promise: promise(job.header()),
         };
         summary.write(path)?;
     }

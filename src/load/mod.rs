@@ -126,7 +126,6 @@ impl Loader<'_> {
         let Started {
             shards,
             mut slots,
-            doubts,
             begun,
             resumed,
         } = start::partitions(
@@ -176,7 +175,6 @@ impl Loader<'_> {
             observer: &observer,
             progress: &progress,
             begun,
-            doubts,
             resumed,
             elapsed: self.begun.elapsed(),
         };

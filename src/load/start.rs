@@ -6,14 +6,15 @@ use engine::control::Control;
 use engine::flow::config::{LoadConfig, PartitionStart};
 use engine::flow::resume::{self, GoOn, Resume, Resumed};
 use engine::flow::survey::Survey;
-use engine::positions::{FrozenSettings, Job, JobHeader, JobStart, LaneProducer, PartitionSlot};
+use engine::positions::{
+    FrozenSettings, Job, JobDoubt, JobHeader, JobStart, LaneProducer, PartitionSlot,
+};
 
 use super::Begun;
 use super::error::LoadError;
 use super::plan;
 use super::target::{self, Topic};
 use crate::options::LoadOptions;
-use crate::summary::Doubt;
 
 /// What the shards are given.
 #[derive(Debug)]
@@ -22,8 +23,6 @@ pub(super) struct Started {
     pub(super) shards: Vec<Vec<Vec<PartitionStart>>>,
     /// What is acknowledged, by partition.
     pub(super) slots: Vec<PartitionSlot>,
-    /// Where records may come to lie twice.
-    pub(super) doubts: Vec<Doubt>,
     /// What earlier runs have done.
     pub(super) begun: Begun,
     pub(super) resumed: bool,
@@ -73,24 +72,33 @@ pub(super) fn partitions(
         bytes_total: config.input.bytes(),
         ..begun
     };
-    let doubts = decided
-        .iter()
-        .filter_map(|go_on| {
-            Some(Doubt {
-                partition: go_on.partition,
-                from_position: go_on.doubt?,
-            })
-        })
-        .collect();
+    note_doubts(job, &decided)?;
     let shards = deal_out(config, job, decided);
     job.store().sync()?;
     Ok(Started {
         shards,
         slots,
-        doubts,
         begun,
         resumed,
     })
+}
+
+/// Keeps what was said once: a later run must not promise more.
+fn note_doubts(job: &mut Job, decided: &[GoOn]) -> Result<(), LoadError> {
+    let new: Vec<JobDoubt> = decided
+        .iter()
+        .filter_map(|go_on| {
+            let doubt = JobDoubt {
+                partition: go_on.partition,
+                position: go_on.doubt?,
+            };
+            (!job.header().doubts.contains(&doubt)).then_some(doubt)
+        })
+        .collect();
+    if !new.is_empty() {
+        job.update(|header| header.doubts.extend(new))?;
+    }
+    Ok(())
 }
 
 /// Asks for the lanes' producer ids, and notes them, before their first use.

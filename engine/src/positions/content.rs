@@ -86,6 +86,8 @@ pub struct JobHeader {
     pub lane_producers: Vec<LaneProducer>,
     /// Places of the input where an earlier run ended, and where a batch is therefore cut.
     pub previous_ends: Vec<u64>,
+    /// Where the brokers could not tell what had arrived: records from there on may lie in the log twice.
+    pub doubts: Vec<JobDoubt>,
     /// When the job was first started, in milliseconds since 1970.
     pub started_ms: i64,
     /// When it finished; 0: it has not.
@@ -116,6 +118,15 @@ pub struct LaneProducer {
     pub id: i64,
     /// The epoch it came with.
     pub epoch: i16,
+}
+
+/// A place from which on delivery is at least once.
+#[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JobDoubt {
+    /// The partition.
+    pub partition: u32,
+    /// The place in the input.
+    pub position: u64,
 }
 
 /// What decides which bytes become which batch of which partition. Frozen at the first start.

@@ -38,7 +38,7 @@ mod writer;
 
 pub use checkpoint::{Checkpoint, Written};
 pub use content::{
-    DIRECTION_DUMP, DIRECTION_LOAD, FrozenSettings, InputIdentity, JobHeader, KIND_JOB,
+    DIRECTION_DUMP, DIRECTION_LOAD, FrozenSettings, InputIdentity, JobDoubt, JobHeader, KIND_JOB,
     LaneProducer, PartitionSlot, SLOT_PAYLOAD_BYTES, TAIL_BYTES_MAX,
 };
 pub use error::{StateDamage, StateWarning, StoreError};

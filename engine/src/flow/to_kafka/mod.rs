@@ -95,7 +95,10 @@ impl ToKafka {
             limits::read_buffers(lanes.len()),
             config.rules.window_bytes(),
         );
+        let window_bytes = config.rules.window_bytes();
         let frame_bytes = limits::frame_bytes(config.rules.batch_bytes_max);
+        // Buffers that come back are told apart by their size.
+        let frame_bytes = frame_bytes + usize::from(frame_bytes == window_bytes);
         let frames = Pool::new(limits::frame_buffers(lanes.len()), frame_bytes);
         let lanes = lanes
             .into_iter()

@@ -195,7 +195,9 @@ enum Inquiry {
     None,
     /// DescribeProducers is to be asked, or has been: the head was out of order or, `was_refused`,
     /// refused although an earlier send of it went unanswered.
-    Asking { was_refused: bool },
+    Asking {
+        was_refused: bool,
+    },
     /// The batch that ends at the broker's last sequence is sent again; it speaks for all before it.
     Confirming(BatchId),
 }
