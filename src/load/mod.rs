@@ -14,7 +14,6 @@ mod start;
 mod state;
 mod target;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -22,16 +21,16 @@ use broker::{Config, Server, Storage};
 use connectors::file::inputs::{self, Inputs};
 use connectors::file::rejects::Rejects;
 use engine::control::Control;
-use engine::flow::config::Progress;
+use engine::flow::config::{LoadConfig, Progress};
 use engine::io::Io;
-use engine::positions::{Job, JobHeader, JobStart, PartitionSlot};
+use engine::positions::{Job, JobStart};
 
 use crate::options::{Exit, LoadOptions, Target};
 use crate::{progress, summary};
 use drive::{Drive, Signals};
 pub(crate) use error::LoadError;
 use observer::Observer;
-use start::Started;
+use start::Decided;
 
 pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     let begun = Instant::now();
@@ -123,19 +122,16 @@ impl Loader<'_> {
 
     fn drive(&mut self, mut job: Job) -> Result<Exit, LoadError> {
         let config = plan::load_config(self.options, &self.client, &self.topic, job.header());
-        let Started {
-            shards,
-            mut slots,
-            begun,
-            resumed,
-        } = start::partitions(
+        let decided = start::decide(
             &mut self.control,
             self.options,
             &self.topic,
             &config,
             &mut job,
         )?;
-        let rejects = self.open_rejects(job.header(), &slots, resumed)?;
+        let (begun, resumed, mut slots) = (decided.begun, decided.resumed, decided.slots.clone());
+        let rejects = self.open_rejects(&job, &decided, &config)?;
+        let shards = decided.deal_out(&config, &mut job)?;
         let job = Arc::new(Mutex::new(job));
         let observer = Arc::new(Observer::new(
             Arc::clone(&config.input),
@@ -203,25 +199,29 @@ impl Loader<'_> {
         outcome
     }
 
+    /// Of an earlier run's rejects those are kept that stored positions have passed. The others are found
+    /// again, but for those that positions are about to pass: they are noted here.
     fn open_rejects(
         &self,
-        header: &JobHeader,
-        slots: &[PartitionSlot],
-        resumed: bool,
+        job: &Job,
+        decided: &Decided,
+        config: &LoadConfig,
     ) -> Result<Option<Rejects>, LoadError> {
         let Some(path) = &self.options.rejects else {
             return Ok(None);
         };
-        let files = state::input_files(header);
-        let path: &Path = path;
-        if resumed {
-            let input = state::input(header);
-            let covered =
-                |file: usize, offset: u64| state::covers(header, slots, &input, file, offset);
-            Ok(Some(Rejects::resume(path, &files, covered)?))
-        } else {
-            Ok(Some(Rejects::create(path, &files, self.options.restart)?))
+        let files = state::input_files(job.header());
+        if !decided.resumed {
+            return Ok(Some(Rejects::create(path, &files, self.options.restart)?));
         }
+        let covered = |file: usize, offset: u64| {
+            state::covers(job.header(), job.slots(), &config.input, file, offset)
+        };
+        let mut rejects = Rejects::resume(path, &files, covered)?;
+        for record in decided.passed() {
+            observer::note(&mut rejects, config, record)?;
+        }
+        Ok(Some(rejects))
     }
 }
 

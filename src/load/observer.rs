@@ -1,14 +1,17 @@
 //! What shards report on the way: refused records, and the syncs that must come before the next send.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connectors::file::rejects::{Reject as RejectedRecord, Rejects};
-use engine::flow::config::{LoadObserver, Reject};
+use engine::flow::config::{LoadConfig, LoadObserver, Reject, TooLarge};
 use engine::input::Input;
 use engine::positions::Job;
+
+use super::error::LoadError;
 
 /// Refused records that are named in the log when no file takes them; the rest are only counted.
 const NAMED_MAX: u64 = 20;
@@ -56,17 +59,38 @@ impl Observer {
             .unwrap_or_else(PoisonError::into_inner)
             .take()
     }
+}
 
-    /// The bytes of the record itself: its range ends with its delimiter, unless the file ended first.
-    fn length(&self, reject: &Reject) -> Result<u64, String> {
-        let raw = reject.range.end - reject.range.start;
-        let path = &self.input.files()[reject.file].path;
-        let mut last = [0];
-        File::open(path)
-            .and_then(|file| file.read_exact_at(&mut last, reject.file_offset + raw - 1))
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        Ok(raw - u64::from(last[0] == self.delimiter))
-    }
+/// The bytes of the record itself: its range ends with its delimiter, unless the file ended first.
+fn length(input: &Input, delimiter: u8, range: &Range<u64>) -> Result<u64, String> {
+    let raw = range.end - range.start;
+    let (file, offset) = input.locate(range.start);
+    let path = &input.files()[file].path;
+    let mut last = [0];
+    File::open(path)
+        .and_then(|file| file.read_exact_at(&mut last, offset + raw - 1))
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(raw - u64::from(last[0] == delimiter))
+}
+
+/// Notes a record durably that an earlier run refused.
+pub(super) fn note(
+    rejects: &mut Rejects,
+    config: &LoadConfig,
+    record: &TooLarge,
+) -> Result<(), LoadError> {
+    let (input, offset) = config.input.locate(record.range.start);
+    let length = length(&config.input, config.rules.delimiter, &record.range)
+        .map_err(|why| LoadError::InputChanged { why })?;
+    let reason = record.reason(config.record_bytes_max);
+    rejects.write(&RejectedRecord {
+        input,
+        offset,
+        length,
+        reason: &reason,
+    })?;
+    rejects.sync()?;
+    Ok(())
 }
 
 impl LoadObserver for Observer {
@@ -88,7 +112,7 @@ impl LoadObserver for Observer {
         }
         match &mut *rejects {
             Some(rejects) => {
-                let length = self.length(reject)?;
+                let length = length(&self.input, self.delimiter, &reject.range)?;
                 let refused = RejectedRecord {
                     input: reject.file,
                     offset: reject.file_offset,

@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::control::Control;
-use engine::flow::config::{LoadConfig, PartitionStart};
+use engine::flow::config::{LoadConfig, PartitionStart, TooLarge};
 use engine::flow::resume::{self, GoOn, Resume, Resumed};
 use engine::flow::survey::Survey;
 use engine::positions::{
@@ -16,12 +16,11 @@ use super::plan;
 use super::target::{self, Topic};
 use crate::options::LoadOptions;
 
-/// What the shards are given.
+/// Where the partitions go on.
 #[derive(Debug)]
-pub(super) struct Started {
-    /// By shard, then by lane.
-    pub(super) shards: Vec<Vec<Vec<PartitionStart>>>,
-    /// What is acknowledged, by partition.
+pub(super) struct Decided {
+    decided: Vec<GoOn>,
+    /// What is known to be in the log, by partition.
     pub(super) slots: Vec<PartitionSlot>,
     /// What earlier runs have done.
     pub(super) begun: Begun,
@@ -50,18 +49,18 @@ fn first_slots(header: &JobHeader, ends: &[i64]) -> Vec<PartitionSlot> {
     (0..).zip(ends).map(slot).collect()
 }
 
-/// Decides where each partition goes on, and notes durably that something will be in flight.
-pub(super) fn partitions(
+/// Decides where each partition goes on. Nothing of it is stored yet.
+pub(super) fn decide(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,
     config: &LoadConfig,
     job: &mut Job,
-) -> Result<Started, LoadError> {
+) -> Result<Decided, LoadError> {
     name_producers(control, options, job)?;
     let resumed = job.start() != JobStart::Fresh;
     let mut slots = job.slots().to_vec();
-    let decided = decide(control, options, topic, config, job.header(), &mut slots)?;
+    let decided = decide_each(control, options, topic, config, job.header(), &mut slots)?;
     let begun = slots.iter().fold(Begun::default(), |mut sum, slot| {
         sum.records += slot.records;
         sum.bytes += slot.bytes;
@@ -73,14 +72,30 @@ pub(super) fn partitions(
         ..begun
     };
     note_doubts(job, &decided)?;
-    let shards = deal_out(config, job, decided);
-    job.store().sync()?;
-    Ok(Started {
-        shards,
+    Ok(Decided {
+        decided,
         slots,
         begun,
         resumed,
     })
+}
+
+impl Decided {
+    /// Refused records that positions are about to pass, to be noted before they do.
+    pub(super) fn passed(&self) -> impl Iterator<Item = &TooLarge> {
+        self.decided.iter().flat_map(|go_on| &go_on.passed)
+    }
+
+    /// Stores the positions, durably, and deals the partitions out: by shard, then by lane.
+    pub(super) fn deal_out(
+        self,
+        config: &LoadConfig,
+        job: &mut Job,
+    ) -> Result<Vec<Vec<Vec<PartitionStart>>>, LoadError> {
+        let shards = deal_out(config, job, self.decided);
+        job.store().sync()?;
+        Ok(shards)
+    }
 }
 
 /// Keeps what was said once: a later run must not promise more.
@@ -128,11 +143,12 @@ fn fresh(partition: u32, slot: PartitionSlot) -> GoOn {
         slot,
         is_known: false,
         unconfirmed: None,
+        passed: Vec::new(),
         doubt: None,
     }
 }
 
-fn decide(
+fn decide_each(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,

@@ -108,6 +108,17 @@ pub struct TooLarge {
     pub value_bytes: u64,
 }
 
+impl TooLarge {
+    /// Why it is refused, where batches of `limit` bytes are allowed.
+    pub fn reason(&self, limit: u64) -> String {
+        format!(
+            "the record is {} bytes long, and with its batch header larger than the {limit} bytes \
+             that the topic's max.message.bytes, or max.request.size, allows",
+            self.value_bytes
+        )
+    }
+}
+
 /// A batch found by reading the input, as it would be cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SurveyedBatch {

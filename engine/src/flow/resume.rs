@@ -19,7 +19,7 @@ use protocol::client::producer::{BrokerState, Identity, Sequence};
 use protocol::error_code::ErrorCode;
 
 use super::Tail;
-use super::config::{SurveyedBatch, Unconfirmed};
+use super::config::{SurveyedBatch, TooLarge, Unconfirmed};
 use super::survey::{Survey, SurveyError, Surveyed};
 use super::tail::{OurBatch, TailError, TailRequest, read_tails};
 use crate::control::{Control, ControlError, To};
@@ -155,6 +155,8 @@ pub struct GoOn {
     pub is_known: bool,
     /// What may have arrived.
     pub unconfirmed: Option<Unconfirmed>,
+    /// Refused records that the position has passed just now: they must be noted before it is stored.
+    pub passed: Vec<TooLarge>,
     /// From this input position on, records may come to lie in the log twice.
     pub doubt: Option<u64>,
 }
@@ -463,6 +465,7 @@ impl Resume<'_, '_> {
             slot,
             is_known: false,
             unconfirmed,
+            passed: Vec::new(),
             doubt,
         })
     }
@@ -532,6 +535,7 @@ impl Resume<'_, '_> {
             slot.last_batch_first_sequence = batch.first.value();
             slot.newest_timestamp = slot.newest_timestamp.max(batch.max_timestamp);
         }
+        let mut passed = Vec::new();
         // From here on batches are cut by the rules again.
         slot.is_recut = false;
         if records > 0 {
@@ -540,7 +544,8 @@ impl Resume<'_, '_> {
             slot.bytes += skipped.bytes;
             slot.position = skipped.position;
             slot.records += records;
-            slot.rejects += skipped.refused;
+            slot.rejects += skipped.refused.len() as u64;
+            passed = skipped.refused;
             slot.next_sequence = next.value();
             let Tail {
                 crc,
@@ -554,6 +559,7 @@ impl Resume<'_, '_> {
             slot,
             is_known: false,
             unconfirmed: None,
+            passed,
             doubt: None,
         })
     }
@@ -575,6 +581,7 @@ fn begin_anew(resumed: Resumed) -> GoOn {
         slot,
         is_known: false,
         unconfirmed: None,
+        passed: Vec::new(),
         doubt: Some(slot.position),
     }
 }
@@ -589,6 +596,7 @@ fn go_on(resumed: &Resumed, is_known: bool, unconfirmed: Option<Unconfirmed>) ->
         slot,
         is_known,
         unconfirmed,
+        passed: Vec::new(),
         doubt: None,
     }
 }

@@ -49,7 +49,7 @@ pub struct Surveyed {
 }
 
 /// Records that were passed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Skipped {
     /// Behind the last one.
     pub position: u64,
@@ -58,7 +58,7 @@ pub struct Skipped {
     /// Bytes of input that they took.
     pub bytes: u64,
     /// Records between them that were refused for their size.
-    pub refused: u64,
+    pub refused: Vec<TooLarge>,
 }
 
 /// What a cursor comes to next.
@@ -148,7 +148,7 @@ impl<'a> Survey<'a> {
                     skipped.bytes += batch.range.end - batch.range.start;
                     skipped.tail = batch.tail;
                 }
-                Next::Refused(_) => skipped.refused += 1,
+                Next::Refused(record) => skipped.refused.push(record),
                 Next::ChunkEnd => {}
             }
         }

@@ -256,6 +256,7 @@ impl Job {
                 slot,
                 is_known: false,
                 unconfirmed: None,
+                passed: Vec::new(),
                 doubt: None,
             };
             return Ok((store, (0..).zip(slots).map(fresh).collect()));
@@ -263,6 +264,7 @@ impl Job {
         let decode = |index| PartitionSlot::decode(found.payload(index)).expect("a whole slot");
         let slots: Vec<PartitionSlot> = (0..found.positions()).map(decode).collect();
         let store = found.adopt()?;
+        let stored = slots.clone();
         let partitions = &metadata.topics[0].partitions;
         let leader = |index: u32| {
             let mut all = partitions.iter();
@@ -286,13 +288,28 @@ impl Job {
             now_ms: now_ms(),
         }
         .decide(resumed.collect())?;
-        // The file of rejects keeps what positions have passed; the rest is found again.
+        // The file of rejects keeps what stored positions have passed; the rest is found again, but for
+        // what positions are about to pass.
         let deal = self.plan.rules.deal;
-        lock(&self.rejects).retain(|&start, _| {
+        let mut rejects = lock(&self.rejects);
+        rejects.retain(|&start, _| {
             let partition = oracle::partition(&deal, start);
-            let mut slots = decided.iter().filter(|go_on| go_on.partition == partition);
-            slots.any(|go_on| go_on.slot.position > start)
+            stored[partition as usize].position > start
         });
+        for go_on in &decided {
+            for record in &go_on.passed {
+                let (file, file_offset) = config.input.locate(record.range.start);
+                let reject = Reject {
+                    file,
+                    file_offset,
+                    reason: record.reason(config.record_bytes_max),
+                    partition: go_on.partition,
+                    range: record.range.clone(),
+                };
+                rejects.insert(record.range.start, reject);
+            }
+        }
+        drop(rejects);
         Ok((store, decided))
     }
 

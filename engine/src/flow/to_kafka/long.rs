@@ -199,11 +199,7 @@ impl ToKafka {
         index: usize,
         record: TooLarge,
     ) -> Result<(), FlowError> {
-        let reason = format!(
-            "the record is {} bytes long, and with its batch header larger than the {} bytes that \
-             the topic's max.message.bytes, or max.request.size, allows",
-            record.value_bytes, self.config.record_bytes_max
-        );
+        let reason = record.reason(self.config.record_bytes_max);
         self.reject(lane, index, record.range.clone(), reason)?;
         self.lanes[lane].partitions[index].refuse(record.range);
         Ok(())
