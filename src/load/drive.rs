@@ -13,6 +13,7 @@ use engine::flow::config::{LoadConfig, LoadObserver, PartitionStart, Progress};
 use engine::flow::to_kafka::{ShardReport, ToKafka};
 use engine::input::Input;
 use engine::io::{Choice, Io, Waker};
+use engine::memory::release_start_up_code;
 use engine::positions::{Job, PartitionSlot};
 use kafka_protocol::messages::MetadataResponse;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -93,6 +94,7 @@ impl Drive<'_> {
         shards: Vec<Vec<Vec<PartitionStart>>>,
         signals: &Signals,
     ) -> Result<Outcome, LoadError> {
+        release_start_up_code();
         let (sender, messages) = channel();
         let count = shards.len();
         for lanes in shards {
