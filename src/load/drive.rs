@@ -144,6 +144,7 @@ impl Drive<'_> {
         let mut shown = progress::Progress::start(self.shows_progress, Instant::now(), &self.begun);
         let mut report_at = Instant::now() + shown.interval();
         let mut sync_at = Instant::now() + SYNC_EVERY;
+        let mut looks = 0;
         while left > 0 {
             match messages.recv_timeout(TURN) {
                 Ok(Message::Began { waker }) => wakers.push(waker),
@@ -174,7 +175,10 @@ impl Drive<'_> {
             }
             if now >= sync_at {
                 sync_at = now + SYNC_EVERY;
-                let looked = self.sync().and_then(|()| check_inputs(&self.config.input));
+                let looked = self
+                    .sync()
+                    .and_then(|()| check_inputs(&self.config.input, looks));
+                looks += 1;
                 if let Err(error) = looked {
                     outcome.failure.get_or_insert(error);
                 }
@@ -275,12 +279,14 @@ impl Shard {
     }
 }
 
-/// Files that are looked at a second; of more, some at a time in turn would find the same later.
+/// Files that are looked at a second; of more, these many in turn.
 const LOOKED_AT_MAX: usize = 64;
 
 /// Whether the inputs are still the files that they were, as far as their paths tell.
-fn check_inputs(input: &Input) -> Result<(), LoadError> {
-    for file in input.files().iter().take(LOOKED_AT_MAX) {
+fn check_inputs(input: &Input, turn: usize) -> Result<(), LoadError> {
+    let turns = input.files().len().div_ceil(LOOKED_AT_MAX).max(1);
+    let first = (turn % turns) * LOOKED_AT_MAX;
+    for file in input.files().iter().skip(first).take(LOOKED_AT_MAX) {
         let path = file.path.display();
         let why = match std::fs::metadata(&file.path) {
             Err(error) => format!("{path} cannot be looked at any more: {error}"),

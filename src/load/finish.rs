@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use engine::flow::config::{LoadConfig, Progress};
+use engine::flow::to_kafka::FlowError;
 use engine::positions::{Job, JobHeader, JobStart, PartitionSlot};
 
 use super::Begun;
@@ -50,10 +51,7 @@ impl Finish<'_> {
         }
         self.say(exit)?;
         match failure {
-            Some(error) => {
-                self.say_where();
-                Err(error)
-            }
+            Some(error) => Err(self.with_place(error)),
             None => Ok(exit),
         }
     }
@@ -151,8 +149,26 @@ impl Finish<'_> {
         }
     }
 
+    /// Where a failed load goes on: in the error itself where the input is the trouble.
+    fn with_place(&self, error: LoadError) -> LoadError {
+        let Some(place) = self.place() else {
+            return error;
+        };
+        let why = match error {
+            LoadError::InputChanged { why } => why,
+            LoadError::Flow(error @ FlowError::File(_)) => error.to_string(),
+            error => {
+                tracing::info!("{place} is acknowledged; the same command goes on from there");
+                return error;
+            }
+        };
+        LoadError::InputChanged {
+            why: format!("{why} ({place} is acknowledged)"),
+        }
+    }
+
     /// How far a failed load came, by the first file that is not loaded whole.
-    fn say_where(&self) {
+    fn place(&self) -> Option<String> {
         let deal = self.config.rules.deal;
         let open = (0..)
             .zip(self.slots)
@@ -161,16 +177,13 @@ impl Finish<'_> {
                 let chunk = deal.first_chunk(partition, slot.position);
                 slot.position.max(deal.range(chunk).start)
             });
-        let Some(position) = open.min() else { return };
+        let position = open.min()?;
         let (file, offset) = self
             .config
             .input
             .locate(position.min(self.config.input.bytes()));
         let path = self.config.input.files()[file].path.display();
-        tracing::info!(
-            "everything before byte {offset} of {path} is acknowledged; the same command goes on \
-             from there"
-        );
+        Some(format!("everything before byte {offset} of {path}"))
     }
 }
 
