@@ -6,4 +6,5 @@ mod cli;
 mod kafka;
 mod kill;
 mod load;
+mod readme;
 mod tidy;
