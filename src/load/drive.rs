@@ -69,13 +69,14 @@ impl Signals {
         let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             let code = i32::from(exit.code());
-            // The order matters: what is armed by the first signal ends the process at the second.
+            let number = usize::try_from(signal).expect("signals are positive");
+            // The order matters. What is registered first also sees a signal that comes in between;
+            // what is armed by the first signal ends the process at the second.
+            signal_hook::flag::register_usize(signal, Arc::clone(&seen), number)
+                .map_err(LoadError::Signals)?;
             signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&armed))
                 .map_err(LoadError::Signals)?;
             signal_hook::flag::register(signal, Arc::clone(&armed)).map_err(LoadError::Signals)?;
-            let number = usize::try_from(signal).expect("signals are positive");
-            signal_hook::flag::register_usize(signal, Arc::clone(&seen), number)
-                .map_err(LoadError::Signals)?;
         }
         Ok(Self { seen })
     }

@@ -135,7 +135,7 @@ impl Loader<'_> {
         let job = Arc::new(Mutex::new(job));
         let observer = Arc::new(Observer::new(
             Arc::clone(&config.input),
-            config.rules.delimiter,
+            config.rules,
             Arc::clone(&job),
             rejects,
             begun.rejects,

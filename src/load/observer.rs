@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use connectors::file::rejects::{Reject as RejectedRecord, Rejects};
+use engine::flow::CutRules;
 use engine::flow::config::{LoadConfig, LoadObserver, Reject, TooLarge};
 use engine::input::Input;
 use engine::positions::Job;
@@ -20,7 +21,7 @@ const NAMED_MAX: u64 = 20;
 #[derive(Debug)]
 pub(super) struct Observer {
     input: Arc<Input>,
-    delimiter: u8,
+    rules: CutRules,
     job: Arc<Mutex<Job>>,
     rejects: Mutex<Option<Rejects>>,
     count: AtomicU64,
@@ -31,7 +32,7 @@ impl Observer {
     /// `before`: how many records earlier runs of the job refused.
     pub(super) fn new(
         input: Arc<Input>,
-        delimiter: u8,
+        rules: CutRules,
         job: Arc<Mutex<Job>>,
         rejects: Option<Rejects>,
         before: u64,
@@ -39,7 +40,7 @@ impl Observer {
     ) -> Self {
         Self {
             input,
-            delimiter,
+            rules,
             job,
             rejects: Mutex::new(rejects),
             count: AtomicU64::new(before),
@@ -61,16 +62,27 @@ impl Observer {
     }
 }
 
-/// The bytes of the record itself: its range ends with its delimiter, unless the file ended first.
-fn length(input: &Input, delimiter: u8, range: &Range<u64>) -> Result<u64, String> {
+/// The bytes of the record itself: its range ends with its delimiter, unless the file ended first, and
+/// maybe with a carriage return that is no part of it.
+fn length(input: &Input, rules: &CutRules, range: &Range<u64>) -> Result<u64, String> {
     let raw = range.end - range.start;
     let (file, offset) = input.locate(range.start);
     let path = &input.files()[file].path;
-    let mut last = [0];
+    let mut end = [0; 2];
+    let end = &mut end[..usize::try_from(raw.min(2)).expect("at most two")];
     File::open(path)
-        .and_then(|file| file.read_exact_at(&mut last, offset + raw - 1))
+        .and_then(|file| file.read_exact_at(end, offset + raw - end.len() as u64))
         .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    Ok(raw - u64::from(last[0] == delimiter))
+    let mut content: &[u8] = end;
+    if let Some((&last, rest)) = content.split_last()
+        && last == rules.delimiter
+    {
+        content = rest;
+    }
+    if rules.crlf_strip && content.last() == Some(&b'\r') {
+        content = &content[..content.len() - 1];
+    }
+    Ok(raw - (end.len() - content.len()) as u64)
 }
 
 /// Notes a record durably that an earlier run refused.
@@ -80,7 +92,7 @@ pub(super) fn note(
     record: &TooLarge,
 ) -> Result<(), LoadError> {
     let (input, offset) = config.input.locate(record.range.start);
-    let length = length(&config.input, config.rules.delimiter, &record.range)
+    let length = length(&config.input, &config.rules, &record.range)
         .map_err(|why| LoadError::InputChanged { why })?;
     let reason = record.reason(config.record_bytes_max);
     rejects.write(&RejectedRecord {
@@ -112,7 +124,7 @@ impl LoadObserver for Observer {
         }
         match &mut *rejects {
             Some(rejects) => {
-                let length = length(&self.input, self.delimiter, &reject.range)?;
+                let length = length(&self.input, &self.rules, &reject.range)?;
                 let refused = RejectedRecord {
                     input: reject.file,
                     offset: reject.file_offset,

@@ -38,6 +38,8 @@ pub(crate) struct Partition {
     pub(crate) refusal: Option<String>,
     /// The record of the head that it named.
     pub(crate) refused_at: Option<u32>,
+    /// Where refused records begin that were noted and will be found again.
+    pub(crate) noted: Vec<u64>,
     /// Records that an earlier run refused, or was about to: to be noted (again) before the first send.
     pub(crate) to_note: Vec<TooLarge>,
 }
@@ -62,6 +64,7 @@ impl Partition {
             is_splitting: false,
             refusal: None,
             refused_at: None,
+            noted: Vec::new(),
             to_note: Vec::new(),
         }
     }
@@ -78,6 +81,8 @@ impl Partition {
 
     /// Forgets refusals that lie at or behind `position`: they are found again.
     pub(crate) fn rewind(&mut self, position: u64) {
+        let again = self.refused.iter().filter(|range| range.start >= position);
+        self.noted.extend(again.map(|range| range.start));
         self.refused.retain(|range| range.start < position);
         self.long_at = None;
     }

@@ -213,6 +213,11 @@ impl ToKafka {
         range: Range<u64>,
         reason: String,
     ) -> Result<(), FlowError> {
+        let noted = &mut self.lanes[lane].partitions[index].noted;
+        if let Some(at) = noted.iter().position(|&start| start == range.start) {
+            noted.swap_remove(at);
+            return Ok(());
+        }
         let (file, file_offset) = self.config.input.locate(range.start);
         let partition = self.lanes[lane].partitions[index].index;
         let reject = Reject {
