@@ -16,7 +16,7 @@ const README: &str = include_str!("../../README.md");
 /// Commands that are this suite, or the benches: they cannot run inside of it.
 const NOT_FROM_WITHIN: [&str; 3] = [
     "cargo test --release --workspace",
-    "RINGMAIN_KILLS=1000 cargo test --release --test it kill",
+    "RINGMAIN_KILLS=350 cargo test --release --test it kill::random",
     "cargo bench",
 ];
 
