@@ -8,6 +8,7 @@ mod logging;
 mod offsets;
 mod options;
 mod progress;
+mod reach;
 mod summary;
 
 use std::error::Error;

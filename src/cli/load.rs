@@ -76,8 +76,17 @@ pub(crate) fn plan_load(args: LoadArgs, env: Environment<'_>) -> Result<Planned,
         .iter()
         .try_for_each(|input| check_input(input))?;
     check_topic(&args.topic)?;
-    let mut resolved = config::resolve(settings(&args)?)?;
-    let target = target(&args, &mut resolved, env)?;
+    let flags = [
+        (
+            "bootstrap.servers",
+            "--bootstrap-server",
+            &args.bootstrap_server,
+        ),
+        ("compression.type", "--compression", &args.compression),
+    ];
+    let file = args.command_config.as_deref();
+    let mut resolved = config::resolve(settings(file, &args.producer_property, &flags)?)?;
+    let target = target(args.embedded.as_ref(), &mut resolved, env)?;
     let memory_bytes = memory_bytes(args.memory, resolved.memory_bytes)?;
     let io = match args.io {
         Some(io) => io,
@@ -123,7 +132,7 @@ fn check_input(input: &str) -> Result<(), UsageError> {
     Ok(())
 }
 
-fn check_topic(name: &str) -> Result<(), UsageError> {
+pub(super) fn check_topic(name: &str) -> Result<(), UsageError> {
     let is_legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     let why = match name {
         "" => "it is empty",
@@ -138,13 +147,18 @@ fn check_topic(name: &str) -> Result<(), UsageError> {
     })
 }
 
-/// All that says something about a producer's properties, wherever it was said.
-fn settings(args: &LoadArgs) -> Result<Vec<Setting>, UsageError> {
-    let mut settings = match &args.command_config {
+/// All that says something about a client's properties, wherever it was said. Flags are given as Kafka's
+/// name for them, as they are typed, and what was typed.
+pub(super) fn settings(
+    file: Option<&Path>,
+    properties: &[String],
+    flags: &[(&str, &'static str, &Option<String>)],
+) -> Result<Vec<Setting>, UsageError> {
+    let mut settings = match file {
         Some(path) => Setting::from_file(properties::read(path)?, path),
         None => Vec::new(),
     };
-    for text in &args.producer_property {
+    for text in properties {
         let (key, value) = text.split_once('=').ok_or_else(|| UsageError::NoProperty {
             flag: "--producer-property",
             text: text.clone(),
@@ -155,15 +169,7 @@ fn settings(args: &LoadArgs) -> Result<Vec<Setting>, UsageError> {
             origin: Origin::Property,
         });
     }
-    let flags = [
-        (
-            "bootstrap.servers",
-            "--bootstrap-server",
-            &args.bootstrap_server,
-        ),
-        ("compression.type", "--compression", &args.compression),
-    ];
-    for (key, flag, value) in flags {
+    for &(key, flag, value) in flags {
         settings.extend(value.as_ref().map(|value| Setting {
             key: key.to_owned(),
             value: value.clone(),
@@ -173,12 +179,13 @@ fn settings(args: &LoadArgs) -> Result<Vec<Setting>, UsageError> {
     Ok(settings)
 }
 
-fn target(
-    args: &LoadArgs,
+/// The brokers, or the embedded one where it is `embedded` that was asked, with or without a directory.
+pub(super) fn target(
+    embedded: Option<&Option<PathBuf>>,
     resolved: &mut Resolved,
     env: Environment<'_>,
 ) -> Result<Target, UsageError> {
-    let Some(directory) = &args.embedded else {
+    let Some(directory) = embedded else {
         let addresses: Vec<HostPort> = resolved.bootstrap.take().ok_or(UsageError::NoTarget)?;
         return Ok(Target::Bootstrap(addresses));
     };
@@ -215,7 +222,7 @@ fn memory_bytes(flag: Option<u64>, property: Option<u64>) -> Result<u64, UsageEr
     Ok(bytes)
 }
 
-fn io_of_environment(env: Environment<'_>) -> Result<Choice, UsageError> {
+pub(super) fn io_of_environment(env: Environment<'_>) -> Result<Choice, UsageError> {
     const NAME: &str = "RINGMAIN_IO";
     match env(NAME).filter(|value| !value.is_empty()) {
         None => Ok(Choice::default()),

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use broker::BrokerError;
 use connectors::file::inputs::InputError;
 use connectors::file::rejects::RejectsError;
 use engine::cluster::ClusterError;
@@ -17,6 +16,7 @@ use protocol::error_code::ErrorCode;
 use thiserror::Error;
 
 use crate::options::Exit;
+use crate::reach::ReachError;
 use crate::summary::SummaryError;
 
 #[derive(Debug, Error)]
@@ -26,9 +26,10 @@ pub(crate) enum LoadError {
     #[error(transparent)]
     Rejects(#[from] RejectsError),
     #[error(transparent)]
+    Reach(#[from] ReachError),
+    /// A shard's.
+    #[error(transparent)]
     Io(#[from] IoSetupError),
-    #[error("the embedded broker cannot start: {0}")]
-    Embedded(#[from] BrokerError),
     #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
@@ -109,6 +110,7 @@ impl LoadError {
                 | RejectsError::IsInput { .. }
                 | RejectsError::Foreign { .. },
             ) => Exit::Usage,
+            Self::Reach(error) => error.exit(),
             _ => Exit::Failed,
         }
     }

@@ -17,15 +17,14 @@ mod target;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use broker::{Config, Server, Storage};
 use connectors::file::inputs::{self, Inputs};
 use connectors::file::rejects::Rejects;
 use engine::control::Control;
 use engine::flow::config::{LoadConfig, Progress};
-use engine::io::Io;
 use engine::positions::{Job, JobStart};
 
-use crate::options::{Exit, LoadOptions, Target};
+use crate::options::{Exit, LoadOptions};
+use crate::reach::{Reached, reach};
 use crate::{progress, summary};
 use drive::{Drive, Signals};
 pub(crate) use error::LoadError;
@@ -41,11 +40,14 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     for warning in &inputs.warnings {
         tracing::warn!("{warning}");
     }
-    let embedded = start_embedded(options)?;
-    let (io, chosen) = Io::new(options.io)?;
-    tracing::info!("I/O: {chosen}");
-    let client = plan::client(options, embedded.as_ref().map(Server::address));
-    let mut control = Control::connect(io, client.clone(), options.producer.connect_timeout_max)?;
+    let Reached {
+        mut control,
+        client,
+        io,
+        // Ends behind this, when everything that it acknowledged is written.
+        embedded: _embedded,
+    } = reach(&options.target, &options.producer, options.io)?;
+    tracing::info!("I/O: {io}");
     if options.dry_run {
         return dry_run::run(&mut control, options, &inputs);
     }
@@ -61,22 +63,6 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
         begun,
     };
     loader.run()
-    // The embedded broker ends behind this, when everything that it acknowledged is written.
-}
-
-fn start_embedded(options: &LoadOptions) -> Result<Option<Server>, LoadError> {
-    let Target::Embedded(directory) = &options.target else {
-        return Ok(None);
-    };
-    let mut config = Config::new(Storage::Directory(directory.clone()));
-    config.listen.set_port(0);
-    let server = Server::start(config)?;
-    tracing::info!(
-        "embedded broker on {}, data in {}",
-        server.address(),
-        directory.display()
-    );
-    Ok(Some(server))
 }
 
 /// A load whose topic is known.

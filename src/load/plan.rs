@@ -1,6 +1,5 @@
 //! From options and the topic to what the engine is told.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use engine::flow::CutRules;
@@ -14,7 +13,7 @@ use protocol::records::header::Compression;
 use super::error::LoadError;
 use super::state;
 use super::target::Topic;
-use crate::options::{self, LoadOptions, Target};
+use crate::options::{self, LoadOptions};
 
 /// Lanes that one topic gets by default: Apache's broker takes one request at a time from a connection,
 /// so one connection keeps it on one core; two brought the wall to 0.55–0.65.
@@ -25,29 +24,6 @@ const LANES_A_SHARD: usize = 4;
 const BATCHES_A_SECOND: u64 = 10;
 /// No smaller batches for the sake of a rate.
 const BATCH_BYTES_MIN: u64 = 16 << 10;
-
-pub(super) fn client(options: &LoadOptions, embedded: Option<SocketAddr>) -> ClientConfig {
-    let producer = &options.producer;
-    let bootstrap = match (&options.target, embedded) {
-        (Target::Bootstrap(servers), _) => servers
-            .iter()
-            .map(|server| (server.host.clone(), server.port))
-            .collect(),
-        (Target::Embedded(_), address) => {
-            let address = address.expect("the embedded broker is running");
-            vec![(address.ip().to_string(), address.port())]
-        }
-    };
-    ClientConfig {
-        client_id: producer.client_id.clone(),
-        bootstrap,
-        request_timeout: producer.request_timeout,
-        connect_timeout: producer.connect_timeout,
-        reconnect_backoff: producer.reconnect_backoff,
-        reconnect_backoff_max: producer.reconnect_backoff_max,
-        metadata_max_age: producer.metadata_age_max,
-    }
-}
 
 /// What can be said about the topic before anything is begun.
 pub(super) fn check_topic(options: &LoadOptions, topic: &Topic) -> Result<(), LoadError> {
