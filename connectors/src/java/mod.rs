@@ -1,0 +1,8 @@
+//! Where Java's own classes show through Connect's behaviour: how numbers and dates are written,
+//! read and narrowed.
+
+mod calendar;
+mod numbers;
+
+pub use calendar::{Civil, DateText};
+pub use numbers::{DoubleText, FloatText, parse_int, to_int};
