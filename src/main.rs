@@ -5,9 +5,12 @@ mod cli;
 mod config;
 mod load;
 mod logging;
+mod metadata;
+mod moment;
 mod offsets;
 mod options;
 mod progress;
+mod query;
 mod reach;
 mod summary;
 
@@ -29,15 +32,20 @@ fn main() -> ExitCode {
         return complain(sentence, Exit::Usage);
     }
     // What clap refuses ends here, with 2 too.
-    let Cli { log_level, command } = Cli::parse();
+    let arguments = cli::kcat_order(std::env::args_os().collect());
+    let Cli { log_level, command } = Cli::parse_from(arguments);
     let quiet = matches!(&command, Command::Load(args) if args.quiet);
     if let Err(error) = logging::start(log_level, quiet) {
         return complain(&describe(&error), Exit::Usage);
     }
     match command {
         Command::Load(args) => load(*args),
+        Command::Metadata(args) => show_metadata(args),
+        Command::Query(args) => show_query(args),
         Command::Broker(args) => run_broker(args),
         Command::Offsets(OffsetsCommand::Show { file, json }) => show_offsets(&file, json),
+        Command::Completions(args) => generated(cli::completions(&args, &mut io::stdout().lock())),
+        Command::Man(args) => generated(cli::man(&args, &mut io::stdout().lock())),
         Command::Dump(_) => complain(cli::DUMP, Exit::Usage),
         Command::Verify(_) => complain(cli::VERIFY, Exit::Usage),
         Command::ConnectStandalone(_) | Command::ConnectDistributed(_) => {
@@ -51,12 +59,40 @@ fn load(args: cli::LoadArgs) -> ExitCode {
         Ok(planned) => planned,
         Err(error) => return complain(&describe(&error), Exit::Usage),
     };
-    for notice in &planned.notices {
-        tracing::warn!("{notice}");
-    }
+    warn(&planned.notices);
     match load::run(&planned.options) {
         Ok(exit) => exit.code().into(),
         Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn show_metadata(args: cli::MetadataArgs) -> ExitCode {
+    let asked = match cli::plan_metadata(args, &|name| std::env::var_os(name)) {
+        Ok(asked) => asked,
+        Err(error) => return complain(&describe(&error), Exit::Usage),
+    };
+    warn(&asked.notices);
+    match metadata::run(&asked.options, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Done.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn show_query(args: cli::QueryArgs) -> ExitCode {
+    let asked = match cli::plan_query(args, &|name| std::env::var_os(name)) {
+        Ok(asked) => asked,
+        Err(error) => return complain(&describe(&error), Exit::Usage),
+    };
+    warn(&asked.notices);
+    match query::run(&asked.options, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Done.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn warn(notices: &[String]) {
+    for notice in notices {
+        tracing::warn!("{notice}");
     }
 }
 
@@ -73,6 +109,13 @@ fn run_broker(args: cli::BrokerArgs) -> ExitCode {
 
 fn show_offsets(file: &Path, json: bool) -> ExitCode {
     match offsets::show(file, json, &mut io::stdout().lock()) {
+        Ok(()) => Exit::Done.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn generated(result: Result<(), cli::GenerateError>) -> ExitCode {
+    match result {
         Ok(()) => Exit::Done.code().into(),
         Err(error) => complain(&describe(&error), error.exit()),
     }

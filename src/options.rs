@@ -67,6 +67,14 @@ pub(crate) struct LoadOptions {
     pub(crate) memory_bytes: u64,
 }
 
+/// A cluster to ask, and how it is reached.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ClusterOptions {
+    pub(crate) target: Target,
+    pub(crate) producer: ProducerConfig,
+    pub(crate) io: Choice,
+}
+
 /// Which broker the records go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Target {

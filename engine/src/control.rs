@@ -298,6 +298,12 @@ impl Control {
             })
     }
 
+    /// The address of the server that answers for [`To::Any`].
+    pub fn server(&self) -> (&str, u16) {
+        self.links
+            .address(self.bootstrap.expect("connect() set it"))
+    }
+
     /// How the client calls itself.
     pub fn client_id(&self) -> &str {
         &self.config.client_id
@@ -317,12 +323,21 @@ impl Control {
     /// The topic's metadata, of brokers' addresses too; with the operations allowed.
     pub fn metadata(&mut self, topic: &str) -> Result<MetadataResponse, ControlError> {
         let name = TopicName(StrBytes::from_string(topic.to_owned()));
+        let topics = vec![MetadataRequestTopic::default().with_name(Some(name))];
         let request = MetadataRequest::default()
-            .with_topics(Some(vec![
-                MetadataRequestTopic::default().with_name(Some(name)),
-            ]))
-            .with_allow_auto_topic_creation(false)
+            .with_topics(Some(topics))
             .with_include_topic_authorized_operations(true);
+        self.ask_metadata(request)
+    }
+
+    /// The metadata of all topics that we may see.
+    pub fn metadata_of_all(&mut self) -> Result<MetadataResponse, ControlError> {
+        self.ask_metadata(MetadataRequest::default().with_topics(None))
+    }
+
+    fn ask_metadata(&mut self, request: MetadataRequest) -> Result<MetadataResponse, ControlError> {
+        // Whoever asks after a topic must not make it.
+        let request = request.with_allow_auto_topic_creation(false);
         let response = self.call(To::Any, &request)?;
         for broker in &response.brokers {
             let Ok(port) = u16::try_from(broker.port) else {

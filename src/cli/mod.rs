@@ -4,8 +4,12 @@
 //! in `load.rs`; what is refused because it is not there yet, in `not_yet.rs`.
 
 mod broker;
+mod cluster;
+mod generate;
+mod kcat;
 mod load;
 mod not_yet;
+mod texts;
 
 use std::path::PathBuf;
 
@@ -13,42 +17,24 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use engine::io::Choice;
 
 pub(crate) use broker::plan_broker;
+pub(crate) use cluster::{MetadataArgs, QueryArgs, plan_metadata, plan_query};
+pub(crate) use generate::{CompletionsArgs, GenerateError, ManArgs, completions, man};
+pub(crate) use kcat::kcat_order;
 pub(crate) use load::plan_load;
 pub(crate) use not_yet::{CONNECT, DUMP, NotYetArgs, VERIFY, refuse_name};
 
 use crate::options::{CreateTopic, HostPort, Rate, parse_bytes, parse_delimiter};
 
-const EXAMPLES: &str = "\
-Examples:
-  ringmain load access.log --topic logs --embedded
-          Load a file into a topic of the embedded broker, which needs no set-up.
-  ringmain load 'logs/*.log' -t logs -b kafka1:9092,kafka2:9092
-          Load many files into a topic of a Kafka cluster.
-  ringmain load --help
-          Everything that a load can be told.";
-
-const LOAD_EXAMPLES: &str = "\
-A load that was interrupted, by a signal, a crash or a cut cable, is taken up where it was when the
-same command is run again: nothing is lost and nothing is doubled.
-
-Examples:
-  ringmain load access.log -t logs --embedded
-  ringmain load access.log -t logs -b kafka:9092 --create-topic partitions=8,replication=3
-  ringmain load archive/ -t logs -b kafka:9092 -z zstd --rate 50MiB --summary done.json
-  ringmain load rows.txt -t rows -b kafka:9092 -D '\\0' --max-errors 100 --rejects bad.jsonl
-  ringmain load access.log -t logs -b kafka:9092 --dry-run
-
-Exit codes:
-  0  all records were delivered        1  failed; the state is kept
-  2  usage or configuration            3  finished with rejected records
-  130, 143  ended by SIGINT or SIGTERM; the state is kept";
-
 /// Moves data between files and Apache Kafka, as fast as the hardware lets it
+///
+/// Speaks the Kafka protocol itself and does its I/O over io_uring. Loads are exactly once across
+/// crashes of this program, of the machine and of the brokers, and are taken up where they were.
 #[derive(Debug, Parser)]
 #[command(
     name = "ringmain",
     version,
-    after_help = EXAMPLES,
+    after_help = texts::TOP_SHORT,
+    after_long_help = texts::TOP_LONG,
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]
@@ -64,11 +50,21 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load files into a topic, a record for each line
     Load(Box<LoadArgs>),
+    /// Show brokers, topics and partitions of a cluster
+    #[command(short_flag = 'L', visible_alias = "list")]
+    Metadata(MetadataArgs),
+    /// Show the offsets at which partitions stood at a time
+    #[command(short_flag = 'Q')]
+    Query(QueryArgs),
     /// Run the embedded broker on its own, until SIGINT or SIGTERM
     Broker(BrokerArgs),
     /// Look at what is kept about loads
     #[command(subcommand)]
     Offsets(OffsetsCommand),
+    /// Print the completion script of a shell, or write those of all shells
+    Completions(CompletionsArgs),
+    /// Print a man page, or write all of them
+    Man(ManArgs),
     /// Named here so that they are refused with a sentence.
     #[command(hide = true)]
     Dump(LaterArgs),
@@ -148,15 +144,16 @@ pub(crate) struct BrokerArgs {
     pub(crate) discard: bool,
 }
 
-const WHERE: &str = "Where to";
-const RECORDS: &str = "Records";
-const RESUME: &str = "State and resume";
+const WHERE: &str = "Where";
+const RECORDS: &str = "How records are read";
+const DELIVERY: &str = "Delivery";
+const RESUME: &str = "Resume";
 const ERRORS: &str = "Refused records";
 const SPEED: &str = "Speed and memory";
 const OUTPUT: &str = "Output";
 
 #[derive(Debug, Args)]
-#[command(after_help = LOAD_EXAMPLES)]
+#[command(after_help = texts::LOAD_SHORT, after_long_help = texts::LOAD_LONG)]
 pub(crate) struct LoadArgs {
     /// Files, quoted patterns ('logs/**/*.log') and directories; read in this order
     ///
@@ -178,8 +175,10 @@ pub(crate) struct LoadArgs {
         conflicts_with = "embedded"
     )]
     pub(crate) bootstrap_server: Option<String>,
-    /// Load into the embedded broker, which keeps its data in DIR [default:
-    /// $XDG_DATA_HOME/ringmain/embedded]
+    /// Load into the embedded broker [its data: DIR, or $XDG_DATA_HOME/ringmain/embedded]
+    ///
+    /// A single-node broker for first steps, which needs no set-up: it runs within this process. `ringmain
+    /// broker` serves what was loaded there.
     #[arg(
         long,
         value_name = "DIR",
@@ -189,9 +188,15 @@ pub(crate) struct LoadArgs {
     )]
     pub(crate) embedded: Option<Option<PathBuf>>,
     /// Make the topic if it is missing: partitions=N,replication=M
+    ///
+    /// What is left out is the brokers' default. The embedded broker's topics are made anyway.
     #[arg(long, value_name = "KEY=VALUE,…", help_heading = WHERE)]
     pub(crate) create_topic: Option<CreateTopic>,
     /// A property of Kafka's producer; may be given more than once
+    ///
+    /// Kafka's names, and librdkafka's where the meaning is clear: acks, delivery.timeout.ms, … A flag
+    /// goes before a property, a property before the file. An unknown one is a warning, one that
+    /// cannot be honoured an error.
     #[arg(
         short = 'X',
         long,
@@ -212,6 +217,9 @@ pub(crate) struct LoadArgs {
     pub(crate) command_config: Option<PathBuf>,
 
     /// The byte that ends a record, or \n \t \r \0 \\ \xNN
+    ///
+    /// A last record that nothing ends is a record too; what is between two delimiters is one of no
+    /// bytes.
     #[arg(
         short = 'D',
         long,
@@ -227,27 +235,34 @@ pub(crate) struct LoadArgs {
           help_heading = RECORDS)]
     pub(crate) crlf: Crlf,
     /// Put every record into this partition
+    ///
+    /// Otherwise the input is dealt to the partitions in chunks, in turn.
     #[arg(
         short,
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u32).range(..=i64::from(i32::MAX)),
-        help_heading = RECORDS
+        help_heading = DELIVERY
     )]
     pub(crate) partition: Option<u32>,
     /// Compress batches: none, gzip, snappy, lz4, zstd
     #[arg(short = 'z', long, value_name = "CODEC", alias = "compression-codec",
-          help_heading = RECORDS)]
+          help_heading = DELIVERY)]
     pub(crate) compression: Option<String>,
 
     /// Keep the state of this load in DIR [default: $XDG_STATE_HOME/ringmain]
+    ///
+    /// One file a job; a job is its cluster, its topic and its inputs. `ringmain offsets show` prints it.
     #[arg(long, value_name = "DIR", help_heading = RESUME)]
     pub(crate) state: Option<PathBuf>,
     /// Forget an earlier run of this load and begin anew
+    ///
+    /// What was loaded before stays in the topic, and is then there twice.
     #[arg(long, help_heading = RESUME)]
     pub(crate) restart: bool,
-    /// Read the heads of the files, connect, check topic and rights, show the first records; send
-    /// none
+    /// Check everything and show the first records; send none
+    ///
+    /// Reads the heads of the files, connects, checks the topic and the right to write to it.
     #[arg(long, help_heading = RESUME)]
     pub(crate) dry_run: bool,
 
@@ -255,13 +270,18 @@ pub(crate) struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = ERRORS)]
     pub(crate) max_errors: u64,
     /// Write refused records to FILE, a JSON object a line
+    ///
+    /// With file, byte offset, line, reason and content: it can be loaded again.
     #[arg(long, value_name = "FILE", help_heading = ERRORS)]
     pub(crate) rejects: Option<PathBuf>,
 
     /// Send at most this much in a second: 200k records, or 50MiB
     #[arg(long, value_name = "RATE", help_heading = SPEED)]
     pub(crate) rate: Option<Rate>,
-    /// Streams of batches that are sent side by side [default: chosen from brokers and cores]
+    /// Streams of batches that are sent side by side [default: 2]
+    ///
+    /// Each has a connection of its own to each broker that leads one of its partitions. A broker takes
+    /// one request at a time from a connection: one keeps it on one core.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024),
           help_heading = SPEED)]
     pub(crate) lanes: Option<u32>,
@@ -279,6 +299,8 @@ pub(crate) struct LoadArgs {
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) no_progress: bool,
     /// Write what came of it to FILE, as JSON
+    ///
+    /// Records, bytes, seconds, rate, offsets by partition, rejects, and what is promised.
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) summary: Option<PathBuf>,
 

@@ -116,7 +116,10 @@ impl NotYetArgs {
                 self.consume,
                 "-C: reading a topic is not there yet; this command loads files into one",
             ),
-            (self.list, "-L: listing a cluster is not there yet"),
+            (
+                self.list,
+                "-L: this command loads files; `ringmain -L -b …` lists a cluster",
+            ),
         ];
         asked
             .into_iter()

@@ -1,6 +1,10 @@
 //! The command line as a person or a script meets it: exit codes, what is said where, and `broker`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "what was left out")]
+
+mod help;
+mod kcat;
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -46,36 +50,6 @@ fn check_refused(arguments: &[&str], expected: &str) {
     );
     assert!(stderr.starts_with("error: "), "{arguments:?}: {stderr}");
     assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
-}
-
-#[test]
-fn help_leads_to_what_a_person_needs() {
-    let (code, stdout, stderr) = output(&["--help"]);
-    assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    for expected in ["load ", "broker ", "offsets ", "Examples:", "--embedded"] {
-        assert!(stdout.contains(expected), "{expected}: {stdout}");
-    }
-    // What is not there yet is not offered.
-    for later in ["dump", "verify", "connect"] {
-        assert!(!stdout.contains(later), "{later}: {stdout}");
-    }
-    let (code, stdout, _) = output(&["load", "--help"]);
-    assert_eq!(code, Some(0));
-    let headings = [
-        "Where to:",
-        "Records:",
-        "State and resume:",
-        "Refused records:",
-        "Speed and memory:",
-        "Output:",
-        "Examples:",
-        "Exit codes:",
-    ];
-    let mut from = 0;
-    for heading in headings {
-        let at = stdout[from..].find(heading);
-        from += at.unwrap_or_else(|| panic!("{heading} is missing or elsewhere: {stdout}"));
-    }
 }
 
 #[test]
