@@ -3,3 +3,4 @@
 pub mod atomic;
 pub mod inputs;
 pub mod rejects;
+pub mod stream;
