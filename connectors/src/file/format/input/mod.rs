@@ -1,0 +1,82 @@
+//! Bytes → records.
+//!
+//! A [`Grammar`] says how records stand in a file; a [`Splitter`] finds their ends in windows of
+//! it; a [`Parser`] finds key, value and headers in one record.
+//!
+//! ```
+//! use connectors::file::format::input::{Grammar, LineOptions, Next, Parser, Splitter};
+//!
+//! let mut splitter = Splitter::new(Grammar::lines(b"\n"), 1 << 20);
+//! let mut parser = Parser::line(LineOptions {
+//!     parse_key: true,
+//!     ..LineOptions::default()
+//! })?;
+//! let window = b"berlin\t12\nparis\t9\n";
+//! let mut at = 0;
+//! let mut keys = Vec::new();
+//! while let Next::Record { consumed, value } = splitter.next(&window[at..], true)? {
+//!     let record = parser.parse(value.map(|value| &window[at..][value]))?;
+//!     keys.push(record.key.expect("a key is parsed").to_vec());
+//!     at += consumed;
+//! }
+//! assert_eq!(keys, [&b"berlin"[..], b"paris"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod headers;
+mod length;
+mod line;
+mod pattern;
+mod splitter;
+
+use thiserror::Error;
+
+pub use headers::{Headers, HeadersIter};
+pub use length::{LengthPrefix, UnknownLengthPrefix};
+pub use line::{Header, LineError, LineOptions, LineParser, OptionsError};
+pub use splitter::{Grammar, Next, SplitError, Splitter};
+
+/// A record as it stood in the input.
+#[derive(Debug, Clone, Copy)]
+pub struct ParsedRecord<'a> {
+    /// `None` is no key, which is not the same as an empty one.
+    pub key: Option<&'a [u8]>,
+    /// `None` is a null: a tombstone where the topic is compacted.
+    pub value: Option<&'a [u8]>,
+    pub headers: Headers<'a>,
+    /// In milliseconds since 1970, if the input says so.
+    pub timestamp: Option<i64>,
+    /// The partition that the record was in, if the input says so.
+    pub partition: Option<u32>,
+}
+
+/// Why a record could not be parsed. Who knows where it stands says that.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ParseError {
+    #[error(transparent)]
+    Line(#[from] LineError),
+}
+
+/// Finds key, value and headers in a record's bytes.
+#[derive(Debug, Clone)]
+pub enum Parser {
+    /// Of a line as the console producer and kcat have them. Without any option, all of it is the
+    /// value.
+    Line(LineParser),
+}
+
+impl Parser {
+    pub fn line(options: LineOptions) -> Result<Self, OptionsError> {
+        LineParser::new(options).map(Self::Line)
+    }
+
+    /// What is in a record; `None` where the grammar itself says that the value is null.
+    pub fn parse<'a>(
+        &'a mut self,
+        record: Option<&'a [u8]>,
+    ) -> Result<ParsedRecord<'a>, ParseError> {
+        match self {
+            Self::Line(parser) => Ok(parser.parse(record)?),
+        }
+    }
+}
