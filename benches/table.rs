@@ -22,7 +22,14 @@ fn main() {
     keep(&directory.join("table.svg"), &plot(&reports));
 }
 
-const ORDER: [&str; 5] = ["load", "framing", "instructions", "cold", "kafka"];
+const ORDER: [&str; 6] = [
+    "load",
+    "framing",
+    "unframing",
+    "instructions",
+    "cold",
+    "kafka",
+];
 
 /// What was measured so long before the newest is of another run.
 const OLD_SECONDS: u64 = 2 * 3600;

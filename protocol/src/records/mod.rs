@@ -18,6 +18,7 @@ pub mod kernel;
 
 pub mod compression;
 pub mod reader;
+pub mod unframe;
 
 mod varint;
 

@@ -6,7 +6,7 @@ use std::arch::x86_64::{
 };
 
 use super::simd::{self, Block};
-use super::{Progress, Stop, Work};
+use super::{Progress, Stop, Work, unframe};
 
 /// Whether this processor has what is enabled here.
 pub(super) fn is_available() -> bool {
@@ -25,6 +25,13 @@ pub(super) fn frame(work: &Work<'_>, output: &mut [u8], progress: &mut Progress)
         // SAFETY: the same.
         unsafe { simd::frame::<Halves, false>(work, output, progress) }
     }
+}
+
+/// Walks from value to value.
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+pub(super) fn values(job: &unframe::Job<'_>, output: &mut [u8], progress: &mut unframe::Progress) {
+    // SAFETY: this function enables what `Halves` needs.
+    unsafe { unframe::simd::values::<Halves>(job, output, progress) }
 }
 
 #[derive(Clone, Copy)]

@@ -1,11 +1,12 @@
 //! The vectorised body on AVX-512: a block is one register.
 
 use std::arch::x86_64::{
-    __m512i, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_storeu_si512,
+    __m512i, _bzhi_u64, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_set1_epi8,
+    _mm512_storeu_si512, _pext_u64,
 };
 
 use super::simd::{self, Block};
-use super::{Progress, Stop, Work};
+use super::{Progress, Stop, Work, unframe};
 
 /// Whether this processor has what is enabled here.
 pub(super) fn is_available() -> bool {
@@ -25,6 +26,13 @@ pub(super) fn frame(work: &Work<'_>, output: &mut [u8], progress: &mut Progress)
         // SAFETY: the same.
         unsafe { simd::frame::<Whole, false>(work, output, progress) }
     }
+}
+
+/// Walks from value to value.
+#[target_feature(enable = "avx512f,avx512bw,bmi1,bmi2")]
+pub(super) fn values(job: &unframe::Job<'_>, output: &mut [u8], progress: &mut unframe::Progress) {
+    // SAFETY: this function enables what `Whole` needs.
+    unsafe { unframe::simd::values::<Whole>(job, output, progress) }
 }
 
 #[derive(Clone, Copy)]
@@ -55,5 +63,13 @@ impl Block for Whole {
     unsafe fn store(self, to: *mut u8) {
         // SAFETY: the caller vouches for AVX-512 and for 64 bytes.
         unsafe { _mm512_storeu_si512(to.cast(), self.0) };
+    }
+    // Every processor with AVX-512 joins bits fast, which others with BMI2 do not.
+    #[inline(always)]
+    unsafe fn joined_bits(word: u64, bytes: u32) -> u64 {
+        // SAFETY: the caller vouches for AVX-512 and what is enabled with it.
+        let mask = unsafe { _bzhi_u64(0x7f_7f7e, 8 * bytes) };
+        // SAFETY: the same.
+        unsafe { _pext_u64(word, mask) }
     }
 }

@@ -18,6 +18,8 @@
 
 mod scalar;
 
+pub(super) mod unframe;
+
 #[cfg(target_arch = "x86_64")]
 mod simd;
 

@@ -264,6 +264,17 @@ impl<'a> Records<'a> {
         self.cursor.position()
     }
 
+    /// Where the walk is, without the bytes that it walks through.
+    pub(in crate::records) fn place(&self) -> Place {
+        Place {
+            position: self.cursor.position(),
+            left: self.left,
+            delta_least: self.delta_least,
+            header: self.header,
+            moved_by: self.moved_by,
+        }
+    }
+
     fn read(&mut self) -> Result<RecordView<'a>, DecodeError> {
         let start = self.cursor.position();
         let length = length(&mut self.cursor, "record length")?;
@@ -343,6 +354,33 @@ impl<'a> Iterator for Records<'a> {
         };
         self.failed = result.is_err();
         Some(result.map_err(|error| error.moved_by(self.moved_by)))
+    }
+}
+
+/// A place in the walk through a batch's records.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::records) struct Place {
+    /// Where the next record begins in the batch's section.
+    pub(in crate::records) position: usize,
+    /// How many records are left.
+    pub(in crate::records) left: usize,
+    /// The least that the next record's offset delta may be.
+    pub(in crate::records) delta_least: i64,
+    pub(in crate::records) header: BatchHeader,
+    moved_by: usize,
+}
+
+impl Place {
+    /// Goes on from here. `section` is what the walk began with.
+    pub(in crate::records) fn records(self, section: &[u8]) -> Records<'_> {
+        Records {
+            cursor: Cursor::new(section, self.position),
+            left: self.left,
+            delta_least: self.delta_least,
+            header: self.header,
+            moved_by: self.moved_by,
+            failed: false,
+        }
     }
 }
 
@@ -495,6 +533,14 @@ fn headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>, DecodeError> {
         header(body)?;
     }
     Ok(headers)
+}
+
+/// Whether `bytes` are a record's headers from their count on, and nothing else.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+pub(in crate::records) fn are_headers(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes, 0);
+    headers(&mut cursor).is_ok() && cursor.remaining() == 0
 }
 
 fn header<'a>(cursor: &mut Cursor<'a>) -> Result<RecordHeader<'a>, DecodeError> {
