@@ -3,6 +3,7 @@
 //! Nothing in here knows of sockets: [`Session`](crate::session::Session) takes requests and gives
 //! answers as bytes, so that tests drive a broker over whatever they like.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,11 @@ use crate::config::{Config, Storage};
 use crate::error::BrokerError;
 use crate::faults::Faults;
 use crate::identity::{DirectoryLock, Identity, put_clean_mark, take_clean_mark};
-use crate::log::RecoveryOptions;
+use crate::log::{PartitionLog, RecoveryOptions};
 use crate::session::Session;
-use crate::topics::Topics;
+use crate::topics::{Leader, Topics};
 
-/// The id of the only node.
+/// The id of the node that a broker is, and that leads every partition until one is moved.
 pub const NODE_ID: i32 = 1;
 
 /// A broker without its sockets.
@@ -31,10 +32,12 @@ pub struct Broker {
     clock: Clock,
     identity: Mutex<Identity>,
     cluster_id: String,
-    leader_epoch: i32,
-    advertised: Mutex<(String, u16)>,
+    /// Where clients are told to connect to, by node. There is one but where a test pretends that
+    /// there are more.
+    nodes: Mutex<BTreeMap<i32, (String, u16)>>,
     news: News,
     next_expiration_ms: AtomicI64,
+    next_retention_ms: AtomicI64,
     /// None in memory, or when closed.
     directory: Mutex<Option<(PathBuf, DirectoryLock)>>,
 }
@@ -63,12 +66,14 @@ impl Broker {
             None => (Identity::in_memory(), Topics::in_memory(), None),
             Some(path) => {
                 let lock = DirectoryLock::take(&path)?;
+                let is_clean = take_clean_mark(&path)?;
+                let identity = Identity::open(&path)?;
                 let options = RecoveryOptions {
-                    is_clean: take_clean_mark(&path)?,
+                    is_clean,
                     now_ms: clock.now_ms(),
                     producer_id_expiration_ms: millis(config.producer_id_expiration),
+                    leader_epoch: identity.leader_epoch,
                 };
-                let identity = Identity::open(&path)?;
                 (
                     identity,
                     Topics::open(&path, &config, options)?,
@@ -77,26 +82,32 @@ impl Broker {
             }
         };
         let advertised = config.advertised.clone();
-        let check_interval = millis(config.producer_id_expiration_check_interval);
-        let next_check = clock.now_ms().saturating_add(check_interval);
+        let advertised = advertised.unwrap_or(("127.0.0.1".to_owned(), 9092));
+        let first_after =
+            |interval| AtomicI64::new(clock.now_ms().saturating_add(millis(interval)));
         Ok(Arc::new(Self {
-            advertised: Mutex::new(advertised.unwrap_or(("127.0.0.1".to_owned(), 9092))),
+            nodes: Mutex::new(BTreeMap::from([(NODE_ID, advertised)])),
+            next_expiration_ms: first_after(config.producer_id_expiration_check_interval),
+            next_retention_ms: first_after(config.retention_check_interval),
             config,
             topics,
             faults: Faults::default(),
             clock,
             cluster_id: identity.cluster_id.clone(),
-            leader_epoch: identity.starts,
             identity: Mutex::new(identity),
             news: News::default(),
-            next_expiration_ms: AtomicI64::new(next_check),
             directory: Mutex::new(directory),
         }))
     }
 
     /// A connection's side of the conversation.
     pub fn session(self: &Arc<Self>) -> Session {
-        Session::new(Arc::clone(self))
+        self.session_at(NODE_ID)
+    }
+
+    /// The same with this node of those that the broker pretends to be.
+    pub fn session_at(self: &Arc<Self>, node: i32) -> Session {
+        Session::new(Arc::clone(self), node)
     }
 
     /// Faults on request.
@@ -129,6 +140,48 @@ impl Broker {
                 partition.log().forget_producers();
             }
         }
+    }
+
+    /// Moves the leadership of a partition to `node` (or leaves it there) in a new leader epoch, and
+    /// returns the epoch; none if there is no such partition.
+    ///
+    /// What is simulated is an election among replicas that have everything: all nodes that the
+    /// broker pretends to be read and write the same log, and a node that does not lead a partition
+    /// refuses what is asked of it with NOT_LEADER_OR_FOLLOWER.
+    pub fn elect(&self, topic: &str, partition: i32, node: i32) -> std::io::Result<Option<i32>> {
+        self.elect_after(topic, partition, node, |_| Ok(()))
+    }
+
+    /// The same of a replica that was behind (an unclean election): the log's records from the
+    /// batch that holds `offset` on are lost.
+    pub fn elect_behind(
+        &self,
+        topic: &str,
+        partition: i32,
+        node: i32,
+        offset: i64,
+    ) -> std::io::Result<Option<i32>> {
+        let now_ms = self.now_ms();
+        self.elect_after(topic, partition, node, |log| log.truncate(offset, now_ms))
+    }
+
+    fn elect_after(
+        &self,
+        topic: &str,
+        partition: i32,
+        node: i32,
+        before: impl FnOnce(&mut PartitionLog) -> std::io::Result<()>,
+    ) -> std::io::Result<Option<i32>> {
+        let topic = self.topics.by_name(topic);
+        let Some(partition) = topic.as_ref().and_then(|topic| topic.partition(partition)) else {
+            return Ok(None);
+        };
+        let epoch = self.identity().next_leader_epoch()?;
+        let mut done = Ok(());
+        partition.elect(Leader { node, epoch }, |log| done = before(log));
+        // Who waits for records learns that he waits at the wrong place.
+        self.announce();
+        done.map(|()| Some(epoch))
     }
 
     /// Brings everything to disk and lets go of the data directory. Nothing is appended any more,
@@ -190,39 +243,41 @@ impl Broker {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The epoch of every partition's leader: it grows with every start.
-    pub(crate) fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
-    }
-
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    /// Where clients are told to connect to.
-    pub(crate) fn advertised(&self) -> (String, u16) {
-        self.advertised
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The nodes, and where clients are told to connect to, by id.
+    pub(crate) fn nodes(&self) -> Vec<(i32, String, u16)> {
+        let node = |(&id, (host, port)): (&i32, &(String, u16))| (id, host.clone(), *port);
+        self.known_nodes().iter().map(node).collect()
     }
 
-    /// Sets where clients are told to connect to, unless the configuration says it.
-    pub(crate) fn set_listener(&self, host: String, port: u16) {
-        if self.config.advertised.is_none() {
-            *self
-                .advertised
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner) = (host, port);
+    /// Sets where clients are told to find a node, unless the configuration says it.
+    pub(crate) fn set_listener(&self, node: i32, host: String, port: u16) {
+        if node != NODE_ID || self.config.advertised.is_none() {
+            self.known_nodes().insert(node, (host, port));
         }
+    }
+
+    /// A node that was only pretended is no more. What it led has no leader that could be reached.
+    pub(crate) fn remove_listener(&self, node: i32) {
+        if node != NODE_ID {
+            self.known_nodes().remove(&node);
+        }
+    }
+
+    fn known_nodes(&self) -> MutexGuard<'_, BTreeMap<i32, (String, u16)>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A producer id that was never given out here.
     pub(crate) fn next_producer_id(&self) -> std::io::Result<i64> {
-        self.identity
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .next_producer_id()
+        self.identity().next_producer_id()
     }
 
     /// What a new partition's log is opened with.
@@ -231,33 +286,50 @@ impl Broker {
             is_clean: true,
             now_ms: self.now_ms(),
             producer_id_expiration_ms: millis(self.config.producer_id_expiration),
+            leader_epoch: self.identity().leader_epoch,
         }
     }
 
     /// Forgets producers when the check interval is over. Asked before every request that could
     /// tell the difference, so that no thread is needed for it.
     pub(crate) fn expire_producers(&self) {
-        let now = self.now_ms();
-        let due = self.next_expiration_ms.load(Ordering::Relaxed);
-        if now < due {
+        let interval = self.config.producer_id_expiration_check_interval;
+        let Some(now) = self.is_due(&self.next_expiration_ms, interval) else {
             return;
-        }
-        let interval = millis(self.config.producer_id_expiration_check_interval);
-        let next = now.saturating_add(interval);
-        let ours = self.next_expiration_ms.compare_exchange(
-            due,
-            next,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if ours.is_ok() {
-            let expiration = millis(self.config.producer_id_expiration);
-            for topic in self.topics.all() {
-                for partition in &topic.partitions {
-                    partition.log().expire_producers(now, expiration);
-                }
+        };
+        let expiration = millis(self.config.producer_id_expiration);
+        for topic in self.topics.all() {
+            for partition in &topic.partitions {
+                partition.log().expire_producers(now, expiration);
             }
         }
+    }
+
+    /// Removes what is too old or too much, when the check interval is over. Asked before every
+    /// request and by the acceptor while there are none, so that no thread is needed for it.
+    pub(crate) fn check_retention(&self) {
+        let interval = self.config.retention_check_interval;
+        let Some(now) = self.is_due(&self.next_retention_ms, interval) else {
+            return;
+        };
+        for topic in self.topics.all() {
+            for partition in &topic.partitions {
+                partition.log().retain(topic.config.log, now);
+            }
+        }
+    }
+
+    /// The time, if what happens every `interval` is due; only one who asks is told so.
+    fn is_due(&self, next: &AtomicI64, interval: Duration) -> Option<i64> {
+        let now = self.now_ms();
+        let due = next.load(Ordering::Relaxed);
+        if now < due {
+            return None;
+        }
+        let after = now.saturating_add(millis(interval));
+        next.compare_exchange(due, after, Ordering::Relaxed, Ordering::Relaxed)
+            .ok()
+            .map(|_| now)
     }
 }
 

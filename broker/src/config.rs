@@ -33,6 +33,15 @@ pub struct Config {
     pub default_partitions: i32,
     /// `log.segment.bytes`, where the topic does not say.
     pub segment_bytes: u64,
+    /// `log.roll.ms`, where the topic does not say.
+    pub segment_age_max: Duration,
+    /// `log.retention.bytes`, where the topic does not say; none keeps any number.
+    pub retention_bytes: Option<u64>,
+    /// `log.retention.ms`, where the topic does not say; none keeps for ever. Counted, as Apache's
+    /// broker does, from the newest record's own timestamp.
+    pub retention: Option<Duration>,
+    /// `log.retention.check.interval.ms`. A log is looked at when a segment is rolled, too.
+    pub retention_check_interval: Duration,
     /// `message.max.bytes`, where the topic does not say.
     pub message_bytes_max: i32,
     /// `socket.request.max.bytes`
@@ -50,6 +59,8 @@ pub struct Config {
     pub sync_appends: bool,
 }
 
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
 impl Config {
     /// The defaults, with this storage, on a free port of the loopback interface.
     pub fn new(storage: Storage) -> Self {
@@ -61,6 +72,10 @@ impl Config {
             auto_create_topics: true,
             default_partitions: 1,
             segment_bytes: 1 << 30,
+            segment_age_max: WEEK,
+            retention_bytes: None,
+            retention: Some(WEEK),
+            retention_check_interval: Duration::from_secs(300),
             message_bytes_max: 1_048_588,
             request_bytes_max: 100 << 20,
             connections_max: 4096,

@@ -41,6 +41,9 @@ pub enum Action {
     },
     /// Neither it nor anything behind it on its connection is answered; the connection stays open.
     Silence(When),
+    /// Metadata tells of a topic who led its partitions before the last election, in the epoch of
+    /// then. Counted by topic.
+    FormerLeader,
 }
 
 /// What happens to new connections.
@@ -232,6 +235,16 @@ impl Faults {
         }
     }
 
+    /// Whether Metadata is to tell of this topic what was true before the last election.
+    pub(crate) fn is_former_told(&self, topic: &str) -> bool {
+        let fits = |fault: &Fault| {
+            fault.action == Action::FormerLeader
+                && fault.api == ApiKey::Metadata
+                && fault.topic.as_deref().is_none_or(|wanted| wanted == topic)
+        };
+        self.is_armed() && self.next(fits).is_some()
+    }
+
     /// What else happens to a request that speaks of these partitions.
     pub(crate) fn effects(&self, api: ApiKey, targets: &[(String, i32)]) -> Effects {
         if !self.is_armed() {
@@ -244,7 +257,7 @@ impl Faults {
                     && fault.partition.is_none_or(|wanted| *partition == wanted)
             };
             let when = match fault.action {
-                Action::Error(..) => None,
+                Action::Error(..) | Action::FormerLeader => None,
                 Action::Delay(_, when) | Action::Cut { when, .. } | Action::Silence(when) => {
                     Some(when)
                 }
@@ -256,7 +269,7 @@ impl Faults {
         let effect = |when| {
             self.next(|fault| fits(fault, when))
                 .and_then(|action| match action {
-                    Action::Error(..) => None,
+                    Action::Error(..) | Action::FormerLeader => None,
                     Action::Delay(by, _) => Some(Effect::Delay(by)),
                     Action::Cut { reply_bytes, .. } => Some(Effect::Cut { reply_bytes }),
                     Action::Silence(_) => Some(Effect::Silence),

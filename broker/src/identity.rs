@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! DATA/.lock              locked while a broker runs; holds its process id
-//! DATA/meta.properties    cluster.id, starts, next.producer.id
+//! DATA/meta.properties    cluster.id, leader.epoch, next.producer.id, and a checksum
 //! DATA/.clean             there after an orderly shutdown, gone while a broker runs
 //! ```
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::str;
 
 use rustix::fs::FlockOperation;
 
 use crate::error::BrokerError;
-use crate::topics::{random_id, replace_file};
+use crate::sealed::{self, replace_file};
+use crate::topics::random_id;
 
 /// Producer ids are taken from the file so many at a time: a killed broker loses the rest of a
 /// block, but never gives an id out twice.
@@ -25,8 +27,9 @@ pub(crate) struct Identity {
     /// None keeps it in memory.
     path: Option<PathBuf>,
     pub(crate) cluster_id: String,
-    /// How often a broker was started here before: the leader epoch of every partition.
-    pub(crate) starts: i32,
+    /// The newest leader epoch that was given out here: every start takes one for all partitions,
+    /// every election one for its own.
+    pub(crate) leader_epoch: i32,
     next_producer_id: i64,
     /// The first producer id that is not ours to give out.
     producer_ids_end: i64,
@@ -37,7 +40,7 @@ impl Identity {
         Self {
             path: None,
             cluster_id: cluster_id(),
-            starts: 0,
+            leader_epoch: 0,
             next_producer_id: 0,
             producer_ids_end: 0,
         }
@@ -46,21 +49,33 @@ impl Identity {
     /// Reads who the broker is, or makes it up, and counts this start.
     pub(crate) fn open(folder: &Path) -> Result<Self, BrokerError> {
         let path = folder.join("meta.properties");
-        let mut identity = match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(&path, &text)?,
+        let mut identity = match fs::read(&path) {
+            Ok(bytes) => Self::parse(&path, &bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self {
-                starts: -1,
+                leader_epoch: -1,
                 ..Self::in_memory()
             },
             Err(error) => return Err(BrokerError::file("read", &path)(error)),
         };
-        identity.starts = identity.starts.saturating_add(1);
+        identity.leader_epoch = identity.leader_epoch.saturating_add(1);
         identity.path = Some(path.clone());
         identity.write().map_err(BrokerError::file("write", path))?;
         Ok(identity)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Self, BrokerError> {
+    fn parse(path: &Path, bytes: &[u8]) -> Result<Self, BrokerError> {
+        let text = match sealed::open(bytes) {
+            Ok(text) => text,
+            // The first version had no checksum, and its last key is one that none is without.
+            Err(_) if is_of_first_version(bytes) => str::from_utf8(bytes).unwrap_or_default(),
+            Err(reason) => {
+                return Err(BrokerError::Damaged {
+                    path: path.to_owned(),
+                    place: "its text".to_owned(),
+                    reason: reason.to_owned(),
+                });
+            }
+        };
         let value = |key: &str| {
             text.lines()
                 .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
@@ -78,12 +93,13 @@ impl Identity {
                 .ok_or_else(|| damaged(key))
         };
         let next_producer_id = number("next.producer.id")?;
+        let epoch = number("leader.epoch").or_else(|_| number("starts"))?;
         Ok(Self {
             path: None,
             cluster_id: value("cluster.id")
                 .ok_or_else(|| damaged("cluster.id"))?
                 .to_owned(),
-            starts: i32::try_from(number("starts")?).map_err(|_| damaged("starts"))?,
+            leader_epoch: i32::try_from(epoch).map_err(|_| damaged("leader.epoch"))?,
             next_producer_id,
             producer_ids_end: next_producer_id,
         })
@@ -102,15 +118,40 @@ impl Identity {
         Ok(self.next_producer_id - 1)
     }
 
+    /// A leader epoch newer than any before.
+    pub(crate) fn next_leader_epoch(&mut self) -> io::Result<i32> {
+        self.leader_epoch += 1;
+        if let Err(error) = self.write() {
+            self.leader_epoch -= 1;
+            return Err(error);
+        }
+        Ok(self.leader_epoch)
+    }
+
     fn write(&self) -> io::Result<()> {
         let Some(path) = &self.path else {
             return Ok(());
         };
-        let (cluster_id, starts) = (&self.cluster_id, self.starts);
+        let (cluster_id, epoch) = (&self.cluster_id, self.leader_epoch);
         let next = self.producer_ids_end;
-        let text = format!("cluster.id={cluster_id}\nstarts={starts}\nnext.producer.id={next}\n");
-        replace_file(path, text.as_bytes())
+        let text =
+            format!("cluster.id={cluster_id}\nleader.epoch={epoch}\nnext.producer.id={next}\n");
+        sealed::replace(path, text)
     }
+}
+
+/// Whether these are the three lines that were written before there was a checksum.
+fn is_of_first_version(bytes: &[u8]) -> bool {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return false;
+    };
+    let keys = ["cluster.id=", "starts=", "next.producer.id="];
+    let lines: Vec<_> = text.lines().collect();
+    lines.len() == keys.len()
+        && lines
+            .iter()
+            .zip(keys)
+            .all(|(line, key)| line.starts_with(key))
 }
 
 /// The lock on a data directory, for as long as it lives; the kernel lets go of it with the
@@ -184,7 +225,7 @@ mod tests {
         for start in 0..4 {
             // Dropped without a word, as by a kill.
             let mut identity = Identity::open(folder.path()).unwrap();
-            assert_eq!(identity.starts, start);
+            assert_eq!(identity.leader_epoch, start);
             for _ in 0..1500 {
                 let id = identity.next_producer_id().unwrap();
                 assert!(id > last);
@@ -199,9 +240,20 @@ mod tests {
         let first = Identity::open(folder.path()).unwrap().cluster_id;
         assert_eq!(first.len(), 22);
         assert_eq!(Identity::open(folder.path()).unwrap().cluster_id, first);
+        let path = folder.path().join("meta.properties");
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad).unwrap();
+            assert!(Identity::open(folder.path()).is_err(), "{at}");
+        }
+        let old = "cluster.id=x\nstarts=4\nnext.producer.id=1000\n";
+        fs::write(&path, old).unwrap();
+        assert_eq!(Identity::open(folder.path()).unwrap().leader_epoch, 5);
         fs::write(
             folder.path().join("meta.properties"),
-            "cluster.id=x\nstarts=y\n",
+            "cluster.id=x\nstarts=y\nnext.producer.id=0\n",
         )
         .unwrap();
         let error = Identity::open(folder.path()).unwrap_err();

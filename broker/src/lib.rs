@@ -12,6 +12,7 @@
 //! broker      what all connections share           sequence/   the rules of idempotent producing
 //! identity    cluster id, producer ids, the lock   log/        segments on disk, or in memory
 //! discard     the null peer's way with Produce
+//! sealed      small files that are replaced whole and end in a checksum
 //! ```
 //!
 //! Everything but `server/` and `discard` is free of sockets: [`Broker`] and [`Session`] can be
@@ -22,11 +23,14 @@ mod batch;
 mod broker;
 mod clock;
 mod config;
+#[cfg(test)]
+mod crash_tests;
 mod discard;
 mod error;
 mod faults;
 mod identity;
 mod log;
+mod sealed;
 pub mod sequence;
 mod server;
 mod session;

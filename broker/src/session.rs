@@ -35,6 +35,8 @@ pub enum Handled {
 #[derive(Debug)]
 pub struct Session {
     broker: Arc<Broker>,
+    /// Which of the nodes that the broker pretends to be it talks to.
+    node: i32,
     /// The request that was told to wait.
     waiting: Option<Waiting>,
 }
@@ -50,9 +52,10 @@ struct Waiting {
 }
 
 impl Session {
-    pub(crate) fn new(broker: Arc<Broker>) -> Self {
+    pub(crate) fn new(broker: Arc<Broker>, node: i32) -> Self {
         Self {
             broker,
+            node,
             waiting: None,
         }
     }
@@ -83,6 +86,7 @@ impl Session {
     fn try_handle(&mut self, request: &[u8], reply: &mut Vec<u8>) -> Result<Handled, RequestError> {
         let head = frame::read_request(request)?;
         let api = ApiKey::try_from(head.api_key).map_err(|()| RequestError::Api(head.api_key))?;
+        self.broker.check_retention();
         let now_ms = self.broker.now_ms();
         let waiting = self
             .waiting
@@ -105,6 +109,7 @@ impl Session {
         let fetching = waiting.filter(|waiting| !waiting.is_delayed);
         let mut call = Call {
             broker: &self.broker,
+            node: self.node,
             api,
             version: head.version,
             correlation_id: head.correlation_id,

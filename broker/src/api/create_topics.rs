@@ -23,11 +23,18 @@ use crate::faults::When;
 use crate::topics::TopicError;
 use crate::topics::config::{TOPIC_KEYS, TopicConfig};
 
-/// Why a topic is not created.
+/// Why a topic is not created, or not changed.
 #[derive(Debug)]
-struct Refusal {
-    code: ErrorCode,
-    message: String,
+pub(super) struct Refusal {
+    pub(super) code: ErrorCode,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) fn of(code: ErrorCode) -> Self {
+        let message = code.meaning().to_owned();
+        Self { code, message }
+    }
 }
 
 impl From<TopicError> for Refusal {
@@ -75,12 +82,8 @@ fn create(
 ) -> Result<CreatableTopicResult, Refusal> {
     let name = topic.name.as_str();
     let fault = call.fault(Some(name), None);
-    let refused = |code: ErrorCode| Refusal {
-        code,
-        message: code.meaning().to_owned(),
-    };
     if let Some((code, When::Before)) = fault {
-        return Err(refused(code));
+        return Err(Refusal::of(code));
     }
     let partitions = partitions(call, topic)?;
     let overrides = topic
@@ -101,7 +104,7 @@ fn create(
             .id
     };
     match fault {
-        Some((code, When::After)) => Err(refused(code)),
+        Some((code, When::After)) => Err(Refusal::of(code)),
         _ => Ok(described.with_topic_id(id)),
     }
 }

@@ -27,15 +27,16 @@ pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, Request
             .with_error_code(code.0)
             .with_error_message(Some(text(code.meaning()))),
         None => {
-            let (host, port) = call.broker.advertised();
-            let node = DescribeClusterBroker::default()
-                .with_broker_id(BrokerId(NODE_ID))
-                .with_host(text(host))
-                .with_port(i32::from(port));
+            let node = |(id, host, port): (i32, String, u16)| {
+                DescribeClusterBroker::default()
+                    .with_broker_id(BrokerId(id))
+                    .with_host(text(host))
+                    .with_port(i32::from(port))
+            };
             response
                 .with_cluster_id(text(call.broker.cluster_id()))
                 .with_controller_id(BrokerId(NODE_ID))
-                .with_brokers(vec![node])
+                .with_brokers(call.broker.nodes().into_iter().map(node).collect())
         }
     };
     if request.include_cluster_authorized_operations {

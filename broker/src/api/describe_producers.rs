@@ -40,10 +40,7 @@ fn producers(call: &Call<'_>, topic: &str, index: i32) -> Result<Vec<ProducerSum
         return Err(code);
     }
     let topic = call.topic(topic, Uuid::nil())?;
-    let partition = topic
-        .partition(index)
-        .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    let log = partition.log();
+    let log = call.led(&topic, index, -1)?.log();
     match log.closed() {
         Some(code) => Err(code),
         None => Ok(log.producers()),

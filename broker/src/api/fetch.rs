@@ -8,6 +8,10 @@
 //! requests. A request inside a session that we never gave out gets FETCH_SESSION_ID_NOT_FOUND.
 //! There are no followers, no tiers and no transactions: the high watermark is the log's end.
 //!
+//! Who says which epoch his last record was of (v12) learns where his log and this one part, as a
+//! follower would. Who asks the wrong node, or in an old epoch, is told who leads (v12), and where
+//! the nodes are (v16).
+//!
 //! Waits as Apache's broker: until `min_bytes` are there, `max_wait_ms` are over, or a partition
 //! has an error. As there, a partition's last batch may be cut off, but the first partition with
 //! data gives at least one whole batch.
@@ -18,10 +22,12 @@ use protocol::error_code::ErrorCode;
 use protocol::frame::SIZE_BYTES;
 
 use super::{Answer, Call, RequestError};
-use crate::log::{Found, Slice};
+use crate::log::{EpochEnd, Found, PartitionLog, Slice};
+use crate::topics::Leader;
 
 const FLEXIBLE: i16 = 12;
 const TOPIC_IDS: i16 = 13;
+const NODE_ENDPOINTS: i16 = 16;
 
 /// What a partition answers.
 struct Fetched {
@@ -30,6 +36,9 @@ struct Fetched {
     /// −1 where it is not known.
     end_offset: i64,
     start_offset: i64,
+    diverging: Option<EpochEnd>,
+    /// Who should be asked instead.
+    leader: Option<Leader>,
     slice: Option<Slice>,
 }
 
@@ -97,24 +106,47 @@ fn read_partition(
         code,
         end_offset: -1,
         start_offset: -1,
+        diverging: None,
+        leader: None,
         slice: None,
     };
     let topic = match call.topic(topic.topic.as_str(), topic.topic_id) {
         Ok(topic) => topic,
         Err(code) => return failed(code),
     };
-    if let Some(code) = call.fault_code(Some(&topic.name), Some(index)) {
-        return failed(code);
-    }
-    let Some(partition) = topic.partition(index) else {
-        return failed(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    let fault = call.fault_code(Some(&topic.name), Some(index));
+    let led = match fault {
+        Some(code) => Err(code),
+        None => call.led(&topic, index, asked.current_leader_epoch),
     };
-    if let Err(code) = call.check_leader_epoch(asked.current_leader_epoch) {
-        return failed(code);
-    }
+    let partition = match led {
+        Ok(partition) => partition,
+        Err(code) => {
+            let leader = topic.partition(index).map(|partition| partition.leader());
+            return Fetched {
+                leader: leader.filter(|_| wants_leader(code)),
+                ..failed(code)
+            };
+        }
+    };
     let log = partition.log();
     if let Some(code) = log.closed() {
         return failed(code);
+    }
+    let fetched = Fetched {
+        end_offset: log.next_offset(),
+        start_offset: log.start_offset(),
+        ..failed(ErrorCode::NONE)
+    };
+    match diverging(&log, asked) {
+        Ok(None) => {}
+        Ok(diverging) => {
+            return Fetched {
+                diverging,
+                ..fetched
+            };
+        }
+        Err(code) => return Fetched { code, ..fetched },
     }
     let bytes_max = left.min(usize::try_from(asked.partition_max_bytes).unwrap_or(0));
     let (code, slice) = match log.read(asked.fetch_offset, bytes_max, at_least_one) {
@@ -126,14 +158,33 @@ fn read_partition(
             (ErrorCode::KAFKA_STORAGE_ERROR, None)
         }
     };
-    let (end_offset, start_offset) = (log.next_offset(), log.start_offset());
     Fetched {
-        index,
         code,
-        end_offset,
-        start_offset,
         slice,
+        ..fetched
     }
+}
+
+/// Where the log of who fetches and this one part, if they do.
+fn diverging(log: &PartitionLog, asked: &FetchPartition) -> Result<Option<EpochEnd>, ErrorCode> {
+    let (epoch, offset) = (asked.last_fetched_epoch, asked.fetch_offset);
+    if epoch < 0 {
+        return Ok(None);
+    }
+    let end = log.end_of_epoch(epoch);
+    let end = end.ok_or(ErrorCode::OFFSET_OUT_OF_RANGE)?;
+    if offset < log.start_offset() {
+        return Err(ErrorCode::OFFSET_OUT_OF_RANGE);
+    }
+    Ok((end.epoch < epoch || end.end_offset < offset).then_some(end))
+}
+
+/// Whether who gets this code is told who leads.
+fn wants_leader(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::FENCED_LEADER_EPOCH
+    )
 }
 
 /// Writes the answer, records straight from the log.
@@ -169,7 +220,12 @@ fn write(
         }
         out.tags();
     }
-    out.tags();
+    let mut fetched = answers.iter().flatten();
+    if version >= NODE_ENDPOINTS && fetched.any(|fetched| fetched.leader.is_some()) {
+        write_nodes(&mut out, &call.broker.nodes());
+    } else {
+        out.tags();
+    }
     let bytes = (call.reply.len() - SIZE_BYTES) as i32;
     call.reply[..SIZE_BYTES].copy_from_slice(&bytes.to_be_bytes());
     Ok(Answer::Reply)
@@ -201,7 +257,51 @@ fn write_partition(out: &mut Writer<'_>, version: i16, fetched: &Fetched) {
         let code = ErrorCode::KAFKA_STORAGE_ERROR.0;
         out.out[code_at..code_at + 2].copy_from_slice(&code.to_be_bytes());
     }
-    out.tags();
+    if version >= FLEXIBLE {
+        write_partition_tags(out, fetched);
+    }
+}
+
+/// Tag 0, where the logs part, and tag 1, who leads: each of a few bytes without lengths in them.
+fn write_partition_tags(out: &mut Writer<'_>, fetched: &Fetched) {
+    let count = usize::from(fetched.diverging.is_some()) + usize::from(fetched.leader.is_some());
+    out.varint(count);
+    if let Some(end) = fetched.diverging {
+        out.varint(0);
+        out.varint(4 + 8 + 1);
+        out.i32(end.epoch);
+        out.i64(end.end_offset);
+        out.tags();
+    }
+    if let Some(leader) = fetched.leader {
+        out.varint(1);
+        out.varint(4 + 4 + 1);
+        out.i32(leader.node);
+        out.i32(leader.epoch);
+        out.tags();
+    }
+}
+
+/// Tag 0 of the whole answer: where the nodes are.
+fn write_nodes(out: &mut Writer<'_>, nodes: &[(i32, String, u16)]) {
+    let mut field = Vec::new();
+    let mut inner = Writer {
+        out: &mut field,
+        flexible: true,
+    };
+    inner.length(nodes.len());
+    for (id, host, port) in nodes {
+        inner.i32(*id);
+        inner.text(host);
+        inner.i32(i32::from(*port));
+        // No rack.
+        inner.null_array();
+        inner.tags();
+    }
+    out.varint(1);
+    out.varint(0);
+    out.varint(field.len());
+    out.out.extend_from_slice(&field);
 }
 
 /// Writes Kafka's primitive types.
@@ -228,7 +328,11 @@ impl Writer<'_> {
         if !self.flexible {
             return self.i32(length as i32);
         }
-        let mut rest = length + 1;
+        self.varint(length + 1);
+    }
+
+    fn varint(&mut self, value: usize) {
+        let mut rest = value;
         while rest >= 0x80 {
             self.out.push(rest as u8 | 0x80);
             rest >>= 7;

@@ -47,14 +47,14 @@ fn answer_partition(
     let response =
         ListOffsetsPartitionResponse::default().with_partition_index(asked.partition_index);
     match find(call, topic, asked) {
-        Ok(Some(found)) => {
+        Ok(Some((found, epoch))) => {
             let response = response
                 .with_timestamp(found.timestamp)
                 .with_offset(found.offset);
-            if call.version < 4 {
-                return response;
+            match epoch {
+                Some(epoch) if call.version >= 4 => response.with_leader_epoch(epoch),
+                _ => response,
             }
-            response.with_leader_epoch(call.broker.leader_epoch())
         }
         Ok(None) => response.with_timestamp(-1).with_offset(-1),
         Err(code) => response
@@ -64,42 +64,53 @@ fn answer_partition(
     }
 }
 
+/// What is found, and the leader epoch that it was written under: of the log's end the newest.
+type Place = (OffsetAndTimestamp, Option<i32>);
+
 fn find(
     call: &Call<'_>,
     topic: &str,
     asked: &ListOffsetsPartition,
-) -> Result<Option<OffsetAndTimestamp>, ErrorCode> {
+) -> Result<Option<Place>, ErrorCode> {
     if let Some(code) = call.fault_code(Some(topic), Some(asked.partition_index)) {
         return Err(code);
     }
     let topic = call.topic(topic, Uuid::nil())?;
-    let partition = topic.partition(asked.partition_index);
-    let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
-    call.check_leader_epoch(asked.current_leader_epoch)?;
+    let partition = call.led(&topic, asked.partition_index, asked.current_leader_epoch)?;
     find_in(partition, asked.timestamp)
 }
 
-fn find_in(partition: &Partition, timestamp: i64) -> Result<Option<OffsetAndTimestamp>, ErrorCode> {
+fn find_in(partition: &Partition, timestamp: i64) -> Result<Option<Place>, ErrorCode> {
     let log = partition.log();
     if let Some(code) = log.closed() {
         return Err(code);
     }
-    let at = |offset| {
-        Ok(Some(OffsetAndTimestamp {
+    let at = |offset, epoch| {
+        let found = OffsetAndTimestamp {
             offset,
             timestamp: -1,
-        }))
+        };
+        Ok(Some((found, epoch)))
     };
     let found = match timestamp {
-        LATEST => return at(log.next_offset() + partition.forgotten()),
-        EARLIEST | EARLIEST_LOCAL => return at(log.start_offset()),
+        LATEST => {
+            let end = log.next_offset() + partition.forgotten();
+            return at(end, Some(log.leader_epoch()));
+        }
+        EARLIEST | EARLIEST_LOCAL => {
+            let start = log.start_offset();
+            return at(start, log.epoch_of(start));
+        }
         LATEST_TIERED => return Ok(None),
         NEWEST_TIMESTAMP => log.newest(),
         0.. => log.first_since(timestamp),
         _ => return Err(ErrorCode::INVALID_REQUEST),
     };
-    found.map_err(|error| {
-        tracing::error!(%error, "cannot look up a timestamp");
-        ErrorCode::KAFKA_STORAGE_ERROR
-    })
+    match found {
+        Ok(found) => Ok(found.map(|found| (found, log.epoch_of(found.offset)))),
+        Err(error) => {
+            tracing::error!(%error, "cannot look up a timestamp");
+            Err(ErrorCode::KAFKA_STORAGE_ERROR)
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! replicas · v7 leader epochs · v8 authorised operations · v9 flexible · v10 topic ids · v12
 //! topics by id · v13 an error for the whole
 //!
-//! The one node leads everything. A topic that may be created by being asked for is there at once;
+//! The one node leads everything, unless a test pretends otherwise. A topic that may be created by being asked for is there at once;
 //! Apache's broker says LEADER_NOT_AVAILABLE first.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ use protocol::error_code::ErrorCode;
 use super::{Answer, Call, RequestError, text, topic_name};
 use crate::broker::{Broker, NODE_ID};
 use crate::topics::config::TopicConfig;
-use crate::topics::{Topic, TopicError};
+use crate::topics::{Partition, Topic, TopicError};
 
 /// Every operation that there is on a topic, one bit each: nobody is refused anything here.
 const TOPIC_OPERATIONS: i32 = 0b1101_1111_1000;
@@ -48,7 +48,7 @@ pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, Request
             .collect()
     };
     let mut response = MetadataResponse::default()
-        .with_brokers(vec![node(call.broker)])
+        .with_brokers(nodes(call.broker))
         .with_cluster_id(Some(text(call.broker.cluster_id())))
         .with_controller_id(BrokerId(NODE_ID))
         .with_topics(topics);
@@ -58,12 +58,14 @@ pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, Request
     call.respond::<MetadataRequest>(&response)
 }
 
-fn node(broker: &Broker) -> MetadataResponseBroker {
-    let (host, port) = broker.advertised();
-    MetadataResponseBroker::default()
-        .with_node_id(BrokerId(NODE_ID))
-        .with_host(text(host))
-        .with_port(i32::from(port))
+fn nodes(broker: &Broker) -> Vec<MetadataResponseBroker> {
+    let node = |(id, host, port): (i32, String, u16)| {
+        MetadataResponseBroker::default()
+            .with_node_id(BrokerId(id))
+            .with_host(text(host))
+            .with_port(i32::from(port))
+    };
+    broker.nodes().into_iter().map(node).collect()
 }
 
 fn answer_topic(
@@ -122,16 +124,24 @@ fn create(broker: &Broker, name: &str) -> Result<Arc<Topic>, TopicError> {
 
 fn describe(call: &Call<'_>, topic: &Topic, request: &MetadataRequest) -> MetadataResponseTopic {
     let fault = call.fault_code(Some(&topic.name), None);
-    let partition = |index: usize| {
+    let is_former = call.broker.faults.is_former_told(&topic.name);
+    let nodes: Vec<_> = call.broker.nodes();
+    let nodes: Vec<_> = nodes.iter().map(|&(id, ..)| BrokerId(id)).collect();
+    let partition = |(index, partition): (usize, &Arc<Partition>)| {
+        let leader = if is_former {
+            partition.former_leader()
+        } else {
+            partition.leader()
+        };
         MetadataResponsePartition::default()
             .with_partition_index(index as i32)
-            .with_leader_id(BrokerId(NODE_ID))
-            .with_leader_epoch(call.broker.leader_epoch())
-            .with_replica_nodes(vec![BrokerId(NODE_ID)])
-            .with_isr_nodes(vec![BrokerId(NODE_ID)])
+            .with_leader_id(BrokerId(leader.node))
+            .with_leader_epoch(leader.epoch)
+            .with_replica_nodes(nodes.clone())
+            .with_isr_nodes(nodes.clone())
     };
     let partitions = match fault {
-        None => (0..topic.partitions.len()).map(partition).collect(),
+        None => topic.partitions.iter().enumerate().map(partition).collect(),
         Some(_) => Vec::new(),
     };
     let mut described = MetadataResponseTopic::default()

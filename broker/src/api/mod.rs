@@ -5,16 +5,20 @@
 //! else that a client could have known from ApiVersions costs it the connection.
 
 pub(crate) mod api_versions;
+pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
 pub(crate) mod describe_producers;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 
 use std::sync::Arc;
@@ -28,7 +32,7 @@ use uuid::Uuid;
 
 use crate::broker::Broker;
 use crate::faults::When;
-use crate::topics::Topic;
+use crate::topics::{Partition, Topic};
 
 /// The lowest version, the highest, and what ApiVersions says is the lowest.
 pub(crate) struct Spoken {
@@ -67,8 +71,22 @@ pub(crate) static SPOKEN: &[Spoken] = &[
     spoken(ApiKey::ApiVersions, 0, 4, api_versions::handle),
     spoken(ApiKey::CreateTopics, 2, 7, create_topics::handle),
     spoken(ApiKey::DeleteTopics, 1, 6, delete_topics::handle),
+    spoken(ApiKey::DeleteRecords, 0, 2, delete_records::handle),
     spoken(ApiKey::InitProducerId, 0, 5, init_producer_id::handle),
+    spoken(
+        ApiKey::OffsetForLeaderEpoch,
+        2,
+        4,
+        offset_for_leader_epoch::handle,
+    ),
     spoken(ApiKey::DescribeConfigs, 1, 4, describe_configs::handle),
+    spoken(ApiKey::CreatePartitions, 0, 3, create_partitions::handle),
+    spoken(
+        ApiKey::IncrementalAlterConfigs,
+        0,
+        1,
+        incremental_alter_configs::handle,
+    ),
     spoken(ApiKey::DescribeCluster, 0, 2, describe_cluster::handle),
     spoken(ApiKey::DescribeProducers, 0, 0, describe_producers::handle),
 ];
@@ -76,6 +94,8 @@ pub(crate) static SPOKEN: &[Spoken] = &[
 /// A request that is being handled.
 pub(crate) struct Call<'a> {
     pub(crate) broker: &'a Arc<Broker>,
+    /// The node that was asked.
+    pub(crate) node: i32,
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
@@ -164,14 +184,32 @@ impl Call<'_> {
         }
     }
 
-    /// Compares what a client believes to be the leader's epoch with what it is; −1 is no belief.
-    fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
-        match believed {
-            -1 => Ok(()),
-            older if older < self.broker.leader_epoch() => Err(ErrorCode::FENCED_LEADER_EPOCH),
-            newer if newer > self.broker.leader_epoch() => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
-            _ => Ok(()),
+    /// A partition that the node that was asked leads, if the client does not believe otherwise.
+    fn led<'t>(
+        &self,
+        topic: &'t Topic,
+        index: i32,
+        believed_epoch: i32,
+    ) -> Result<&'t Arc<Partition>, ErrorCode> {
+        let partition = topic.partition(index);
+        let partition = partition.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)?;
+        let leader = partition.leader();
+        check_leader_epoch(believed_epoch, leader.epoch)?;
+        if leader.node == self.node {
+            Ok(partition)
+        } else {
+            Err(ErrorCode::NOT_LEADER_OR_FOLLOWER)
         }
+    }
+}
+
+/// Compares what a client believes to be the leader's epoch with what it is; −1 is no belief.
+fn check_leader_epoch(believed: i32, epoch: i32) -> Result<(), ErrorCode> {
+    match believed {
+        -1 => Ok(()),
+        older if older < epoch => Err(ErrorCode::FENCED_LEADER_EPOCH),
+        newer if newer > epoch => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+        _ => Ok(()),
     }
 }
 

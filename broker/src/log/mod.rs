@@ -3,16 +3,22 @@
 //! ```text
 //! DATA/topic-3/00000000000000000000.log    batches as produced, with offset, leader epoch and
 //!              00000000000001048576.log    (where the topic says so) append time by the broker
+//!              log-start                   where the log begins, once something was removed
 //! ```
 //!
 //! Invariants: offsets have no gaps, from segment to segment too; a batch is written whole before
 //! it is acknowledged, so that a killed process has lost nothing that it acknowledged; bytes behind
 //! a segment's last whole batch are from a write that nobody was told of, and are written over or,
-//! at the next start, cut off.
+//! at the next start, cut off. A segment is synced before the next one is begun, so that after a
+//! power loss too only the last one can be torn. Neither end of the log ever goes back, but for
+//! [`PartitionLog::truncate`], which is asked for by tests.
 
 pub(crate) mod body;
+mod epochs;
 mod recovery;
+mod retention;
 pub(crate) mod segment;
+mod start;
 mod timestamps;
 
 use std::fs::{self, File};
@@ -24,9 +30,13 @@ use protocol::error_code::ErrorCode;
 use crate::batch::{self, CheckedBatch, Refusal};
 use crate::sequence::{Appended, ProducerSummary, Producers, Verdict};
 use body::Body;
+use epochs::Epochs;
 use segment::Segment;
+use start::LastBatch;
 
+pub(crate) use epochs::EpochEnd;
 pub(crate) use recovery::RecoveryOptions;
+pub(crate) use start::FILE_NAME as LOG_START_FILE;
 pub(crate) use timestamps::OffsetAndTimestamp;
 
 /// Segments in memory are rolled at this size at the latest: a vector that grows is copied.
@@ -40,13 +50,28 @@ pub(crate) enum Place {
     Memory,
 }
 
+/// What a topic says of its segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LogRules {
+    /// `segment.bytes`
+    pub(crate) segment_bytes: u64,
+    /// `segment.ms`
+    pub(crate) segment_ms: i64,
+    /// `retention.bytes`; none for all there is.
+    pub(crate) retention_bytes: Option<u64>,
+    /// `retention.ms`; none for ever.
+    pub(crate) retention_ms: Option<i64>,
+    /// Whether `cleanup.policy` has `delete`.
+    pub(crate) deletes: bool,
+}
+
 /// What an append needs besides the batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AppendOptions {
-    pub(crate) leader_epoch: i32,
-    /// The time to write into the batch, where the topic asks for it.
-    pub(crate) append_time_ms: Option<i64>,
-    pub(crate) segment_bytes: u64,
+    pub(crate) now_ms: i64,
+    /// The time of the append goes into the batch.
+    pub(crate) is_log_append: bool,
+    pub(crate) rules: LogRules,
     pub(crate) sync: bool,
 }
 
@@ -96,8 +121,17 @@ pub(crate) struct PartitionLog {
     place: Place,
     /// By base offset; never empty.
     segments: Vec<Segment>,
+    /// Not before the first segment's.
+    start_offset: i64,
     next_offset: i64,
+    /// What is appended is written under this epoch.
+    leader_epoch: i32,
+    epochs: Epochs,
     producers: Producers,
+    /// What the file of the log's start says of producers.
+    carried: Vec<LastBatch>,
+    /// Something was written and not synced.
+    is_dirty: bool,
     /// No longer to be used: its topic is gone, or a sync failed and the kernel may have dropped
     /// what was written.
     closed: Option<ErrorCode>,
@@ -105,25 +139,52 @@ pub(crate) struct PartitionLog {
 
 impl PartitionLog {
     /// An empty log in memory.
-    pub(crate) fn in_memory() -> Self {
-        Self::with_segments(Place::Memory, vec![Segment::new(0, Body::memory())])
+    pub(crate) fn in_memory(options: RecoveryOptions) -> Self {
+        let first = Segment::new(0, Body::memory(), options.now_ms);
+        let mut log = Self::with_segments(Place::Memory, vec![first]);
+        log.lead(options.leader_epoch);
+        log
     }
 
     fn with_segments(place: Place, segments: Vec<Segment>) -> Self {
         Self {
             place,
             segments,
+            start_offset: 0,
             next_offset: 0,
+            leader_epoch: 0,
+            epochs: Epochs::default(),
             producers: Producers::default(),
+            carried: Vec::new(),
+            is_dirty: false,
             closed: None,
         }
     }
 
+    /// From now on appends are of this epoch.
+    pub(crate) fn lead(&mut self, epoch: i32) {
+        self.leader_epoch = epoch;
+        self.epochs.assign(epoch, self.next_offset);
+    }
+
+    /// The epoch of what is appended now.
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// Which epoch wrote the record at this offset.
+    pub(crate) fn epoch_of(&self, offset: i64) -> Option<i32> {
+        self.epochs.of_offset(offset)
+    }
+
+    /// Where an epoch ended, or the largest one before it.
+    pub(crate) fn end_of_epoch(&self, epoch: i32) -> Option<EpochEnd> {
+        self.epochs.end_of(epoch, self.next_offset)
+    }
+
     /// The first offset that is there.
     pub(crate) fn start_offset(&self) -> i64 {
-        self.segments
-            .first()
-            .map_or(0, |segment| segment.base_offset)
+        self.start_offset
     }
 
     /// The offset that the next record gets.
@@ -151,7 +212,7 @@ impl PartitionLog {
             return Err(Refusal::new(code, "the partition's log is closed"));
         }
         let bytes = batch.bytes.len() as u64;
-        if bytes > options.segment_bytes {
+        if bytes > options.rules.segment_bytes {
             let message = format!("a batch of {bytes} bytes is larger than a segment");
             return Err(Refusal::new(ErrorCode::RECORD_LIST_TOO_LARGE, message));
         }
@@ -183,39 +244,62 @@ impl PartitionLog {
     }
 
     fn write(&mut self, batch: &CheckedBatch<'_>, options: AppendOptions) -> io::Result<Appended> {
-        let (header, head) = batch::header_for_log(
-            batch,
-            self.next_offset,
-            options.leader_epoch,
-            options.append_time_ms,
-        );
-        let active = self.segments.last().expect("a log has a segment");
-        let bytes = batch.bytes.len() as u64;
-        let segment_bytes = match self.place {
-            Place::Folder(_) => options.segment_bytes,
-            Place::Memory => options.segment_bytes.min(MEMORY_SEGMENT_BYTES),
-        };
-        if active.bytes > 0 && active.bytes + bytes > segment_bytes {
-            let body = self.place.body(self.next_offset)?;
-            self.segments.push(Segment::new(self.next_offset, body));
+        let append_time_ms = options.is_log_append.then_some(options.now_ms);
+        let (header, head) =
+            batch::header_for_log(batch, self.next_offset, self.leader_epoch, append_time_ms);
+        if self.must_roll(batch.bytes.len() as u64, header.max_timestamp, options) {
+            self.roll(options.now_ms)?;
+            self.retain(options.rules, options.now_ms);
         }
+        self.is_dirty = true;
         let active = self.segments.last_mut().expect("a log has a segment");
         active
             .body
             .append(active.bytes, [&head, &batch.bytes[head.len()..]])?;
-        if options.sync
-            && let Err(error) = active.sync(&self.place)
-        {
-            // A second sync would say that all is well although what was written is gone.
-            self.closed = Some(ErrorCode::KAFKA_STORAGE_ERROR);
-            return Err(error);
+        if options.sync {
+            if let Err(error) = active.sync(&self.place) {
+                // A second sync would say that all is well although what was written is gone.
+                self.closed = Some(ErrorCode::KAFKA_STORAGE_ERROR);
+                return Err(error);
+            }
+            self.is_dirty = false;
         }
         active.note(&header);
+        active.modified_ms = options.now_ms;
+        self.epochs.assign(self.leader_epoch, header.base_offset);
         self.next_offset = header.last_offset() + 1;
         Ok(Appended {
             base_offset: header.base_offset,
             timestamp: header.max_timestamp,
         })
+    }
+
+    /// Whether a batch is for the next segment: by size, or by the time between the first batch of
+    /// the segment and this one, as their records tell it.
+    fn must_roll(&self, bytes: u64, newest_ms: i64, options: AppendOptions) -> bool {
+        let active = self.segments.last().expect("a log has a segment");
+        let segment_bytes = match self.place {
+            Place::Folder(_) => options.rules.segment_bytes,
+            Place::Memory => options.rules.segment_bytes.min(MEMORY_SEGMENT_BYTES),
+        };
+        let age_ms = match active.first_timestamp() {
+            Some(first_ms) => newest_ms.saturating_sub(first_ms),
+            None => options.now_ms.saturating_sub(active.created_ms),
+        };
+        active.bytes > 0
+            && (active.bytes + bytes > segment_bytes || age_ms > options.rules.segment_ms)
+    }
+
+    /// Begins the next segment.
+    fn roll(&mut self, now_ms: i64) -> io::Result<()> {
+        if let Err(error) = self.sync() {
+            self.closed = Some(ErrorCode::KAFKA_STORAGE_ERROR);
+            return Err(error);
+        }
+        let body = self.place.body(self.next_offset)?;
+        let next = Segment::new(self.next_offset, body, now_ms);
+        self.segments.push(next);
+        Ok(())
     }
 
     /// Finds up to `bytes_max` bytes of batches, beginning with the one that holds `offset`. If
@@ -271,10 +355,15 @@ impl PartitionLog {
     }
 
     /// Makes everything survive a power loss.
-    pub(crate) fn sync(&self) -> io::Result<()> {
-        self.segments
-            .last()
-            .map_or(Ok(()), |segment| segment.body.sync())
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        if !self.is_dirty {
+            return Ok(());
+        }
+        let active = self.segments.last().expect("a log has a segment");
+        active.body.sync()?;
+        self.place.sync()?;
+        self.is_dirty = false;
+        Ok(())
     }
 }
 

@@ -49,17 +49,26 @@ pub(crate) struct Segment {
     /// The bytes of its whole batches.
     pub(crate) bytes: u64,
     pub(crate) body: Body,
+    /// When it was begun, or found at start.
+    pub(crate) created_ms: i64,
+    /// When it was last written to.
+    pub(crate) modified_ms: i64,
     index: Vec<Entry>,
+    /// The newest timestamp of the first batch, −1 if it has none.
+    first_timestamp: i64,
     max_timestamp: i64,
 }
 
 impl Segment {
-    pub(crate) fn new(base_offset: i64, body: Body) -> Self {
+    pub(crate) fn new(base_offset: i64, body: Body, now_ms: i64) -> Self {
         Self {
             base_offset,
             bytes: 0,
             body,
+            created_ms: now_ms,
+            modified_ms: now_ms,
             index: Vec::new(),
+            first_timestamp: -1,
             max_timestamp: -1,
         }
     }
@@ -71,6 +80,9 @@ impl Segment {
             .last()
             .is_none_or(|entry| self.bytes - entry.position >= INDEX_INTERVAL_BYTES);
         let max_timestamp = header.max_timestamp;
+        if self.bytes == 0 {
+            self.first_timestamp = max_timestamp;
+        }
         if is_due {
             let base_offset = header.base_offset;
             self.index.push(Entry {
@@ -96,6 +108,21 @@ impl Segment {
         }
     }
 
+    /// The newest timestamp of its first batch.
+    pub(crate) fn first_timestamp(&self) -> Option<i64> {
+        (self.first_timestamp >= 0).then_some(self.first_timestamp)
+    }
+
+    /// What its age is counted from: its newest record, or where records have no time its last
+    /// write.
+    pub(crate) fn newest_ms(&self) -> i64 {
+        if self.max_timestamp >= 0 {
+            self.max_timestamp
+        } else {
+            self.modified_ms
+        }
+    }
+
     /// The newest timestamp in the segment, −1 if it has none.
     pub(crate) fn max_timestamp(&self) -> i64 {
         self.max_timestamp
@@ -112,17 +139,26 @@ impl Segment {
         self.first_from(entry.position, |header| header.last_offset() >= offset)
     }
 
-    /// The first batch with a record as new as `timestamp`.
-    pub(crate) fn find_timestamp(&self, timestamp: i64) -> io::Result<Option<BatchAt>> {
-        match self
+    /// The first batch that reaches up to `offset` and is as new as `timestamp`.
+    pub(crate) fn find_timestamp(
+        &self,
+        timestamp: i64,
+        offset: i64,
+    ) -> io::Result<Option<BatchAt>> {
+        let is_wanted = |header: &BatchHeader| {
+            header.max_timestamp >= timestamp && header.last_offset() >= offset
+        };
+        // The last entry up to the offset may hold its batch.
+        let after = self
             .index
+            .partition_point(|entry| entry.base_offset <= offset);
+        let entries = &self.index[after.saturating_sub(1)..];
+        match entries
             .iter()
             .find(|entry| entry.max_timestamp >= timestamp)
         {
             None => Ok(None),
-            Some(entry) => {
-                self.first_from(entry.position, |header| header.max_timestamp >= timestamp)
-            }
+            Some(entry) => self.first_from(entry.position, is_wanted),
         }
     }
 
@@ -166,6 +202,12 @@ pub(crate) enum BadBatch {
     Torn { missing: u64 },
     #[error("the offset is {found}, {expected} is next")]
     Offset { expected: i64, found: i64 },
+    #[error("the leader epoch is {found}, it must lie between {oldest} and {newest}")]
+    Epoch {
+        oldest: i32,
+        newest: i32,
+        found: i32,
+    },
     #[error("the CRC is wrong")]
     Crc,
 }

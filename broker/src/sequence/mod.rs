@@ -174,6 +174,28 @@ impl Producers {
         summaries
     }
 
+    /// The last batch of every producer known, by id: what [`Self::note_recovered`] takes.
+    pub fn last_batches(&self) -> Vec<(Identity, Appended)> {
+        let mut batches: Vec<_> = self
+            .by_id
+            .iter()
+            .map(|(&producer_id, producer)| {
+                let batch = producer.last();
+                let (first, last) = (batch.first_sequence, batch.last_sequence);
+                let identity = Identity {
+                    producer_id,
+                    epoch: producer.epoch,
+                    first_sequence: first,
+                    // Sequences wrap at 2³¹−1.
+                    last_offset_delta: last.wrapping_sub(first) & i32::MAX,
+                };
+                (identity, batch.appended)
+            })
+            .collect();
+        batches.sort_unstable_by_key(|(identity, _)| identity.producer_id);
+        batches
+    }
+
     fn note_last(&mut self, identity: &Identity, appended: Appended, kept: usize) {
         let batch = Batch {
             first_sequence: identity.first_sequence,

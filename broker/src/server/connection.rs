@@ -16,7 +16,7 @@ use crate::session::{Handled, Session};
 /// Answers requests until the peer goes away or must.
 pub(super) fn serve(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     let config = &shared.broker.config;
-    let mut session = shared.broker.session();
+    let mut session = shared.broker.session_at(shared.node);
     let mut frames = Frames::new(stream, config.request_bytes_max);
     let mut reply = Vec::new();
     while !shared.is_stopping() {

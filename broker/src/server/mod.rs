@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
-use crate::broker::Broker;
+use crate::broker::{Broker, NODE_ID};
 use crate::config::Config;
 use crate::error::BrokerError;
 use crate::faults::{Connects, Faults};
@@ -45,6 +45,7 @@ pub struct Server {
 #[derive(Debug)]
 struct Shared {
     broker: Arc<Broker>,
+    node: i32,
     wake: OwnedFd,
     is_stopping: AtomicBool,
     state: Mutex<State>,
@@ -71,16 +72,27 @@ impl Server {
 
     /// Listens for a broker that is there, and that a shutdown leaves open.
     pub fn serve(broker: Arc<Broker>, listen: SocketAddr) -> Result<Self, BrokerError> {
+        Self::serve_as(broker, listen, NODE_ID)
+    }
+
+    /// The same as a node of another id: several servers of one broker are a cluster to their
+    /// clients, see [`Broker::elect`] for what is simulated.
+    pub fn serve_as(
+        broker: Arc<Broker>,
+        listen: SocketAddr,
+        node: i32,
+    ) -> Result<Self, BrokerError> {
         let failed = |source| BrokerError::Listen {
             address: listen,
             source,
         };
         let listener = bind(listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        broker.set_listener(advertised_host(address), address.port());
+        broker.set_listener(node, advertised_host(address), address.port());
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let shared = Arc::new(Shared {
             broker,
+            node,
             wake: wake.map_err(|error| failed(error.into()))?,
             is_stopping: AtomicBool::new(false),
             state: Mutex::default(),
@@ -160,6 +172,7 @@ impl Server {
             );
         }
         drop(state);
+        self.shared.broker.remove_listener(self.shared.node);
         if self.owns_broker {
             self.shared.broker.close();
         }
@@ -233,6 +246,7 @@ fn accept(shared: &Arc<Shared>, listener: TcpListener, address: SocketAddr) {
                 Err(error) => tracing::error!(%address, %error, "cannot listen again"),
             }
         }
+        shared.broker.check_retention();
         shared.state().connects = connects;
         shared.changed.notify_all();
         match next_connection(shared, listener.as_ref()) {

@@ -1,16 +1,18 @@
 //! A topic's configuration: which keys there are, what may stand in them, and what they mean here.
 //!
 //! Every key of Apache's that a tool shows is known and kept. Honoured are `max.message.bytes`,
-//! `message.timestamp.*`, `segment.bytes` and, for the rule that every record needs a key,
-//! `cleanup.policy`; nothing is compacted or removed yet, and records are kept in the compression
-//! that they come in.
+//! `message.timestamp.*`, `segment.bytes`, `segment.ms`, `retention.bytes`, `retention.ms` and
+//! `cleanup.policy`: with `delete` old segments go, with `compact` every record needs a key.
+//! Nothing is compacted, and records are kept in the compression that they come in.
 
 use std::collections::BTreeMap;
 
 use protocol::records::header::TimestampType;
 
 use crate::batch::BatchRules;
+use crate::broker::millis;
 use crate::config::Config;
+use crate::log::LogRules;
 
 /// What a key's value is, as DescribeConfigs numbers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,9 @@ pub(crate) struct TopicKey {
 
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const SEGMENT_BYTES: &str = "segment.bytes";
+const SEGMENT_MS: &str = "segment.ms";
+const RETENTION_BYTES: &str = "retention.bytes";
+const RETENTION_MS: &str = "retention.ms";
 const CLEANUP_POLICY: &str = "cleanup.policy";
 const TIMESTAMP_TYPE: &str = "message.timestamp.type";
 const TIMESTAMP_BEFORE: &str = "message.timestamp.before.max.ms";
@@ -106,12 +111,12 @@ pub(crate) static TOPIC_KEYS: &[TopicKey] = {
         key("min.compaction.lag.ms", "0", Long, AtLeast(0)),
         key("min.insync.replicas", "1", Int, AtLeast(1)),
         key("preallocate", "false", Boolean, OneOf(&["true", "false"])),
-        key("retention.bytes", "-1", Long, AtLeast(-2)),
-        key("retention.ms", "604800000", Long, AtLeast(-1)),
+        key(RETENTION_BYTES, "-1", Long, AtLeast(-2)),
+        key(RETENTION_MS, "604800000", Long, AtLeast(-1)),
         key(SEGMENT_BYTES, "1073741824", Int, AtLeast(14)),
         key("segment.index.bytes", "10485760", Int, AtLeast(4)),
         key("segment.jitter.ms", "0", Long, AtLeast(0)),
-        key("segment.ms", "604800000", Long, AtLeast(1)),
+        key(SEGMENT_MS, "604800000", Long, AtLeast(1)),
         key(
             "unclean.leader.election.enable",
             "false",
@@ -128,6 +133,19 @@ pub(crate) enum ConfigError {
     UnknownKey(String),
     #[error("invalid value {value:?} for topic config {key}")]
     Value { key: String, value: String },
+    #[error("topic config {0} is no list that something could be added to or taken from")]
+    NoList(String),
+}
+
+/// A change of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Set(String),
+    Delete,
+    /// For lists: these too.
+    Append(String),
+    /// For lists: these no longer.
+    Subtract(String),
 }
 
 /// What a topic was told, and what follows from it.
@@ -136,7 +154,7 @@ pub(crate) struct TopicConfig {
     /// What the topic's creator said.
     overrides: BTreeMap<String, String>,
     pub(crate) rules: BatchRules,
-    pub(crate) segment_bytes: u64,
+    pub(crate) log: LogRules,
 }
 
 impl TopicConfig {
@@ -163,9 +181,10 @@ impl TopicConfig {
         let is_log_append = overrides
             .get(TIMESTAMP_TYPE)
             .is_some_and(|value| value == "LogAppendTime");
-        let is_compacted = overrides
+        let policies = overrides
             .get(CLEANUP_POLICY)
-            .is_some_and(|value| value.split(',').any(|policy| policy.trim() == "compact"));
+            .map_or("delete", String::as_str);
+        let has_policy = |name| policies.split(',').any(|policy| policy.trim() == name);
         let rules = BatchRules {
             batch_bytes_max: number(MAX_MESSAGE_BYTES)
                 .and_then(|bytes| i32::try_from(bytes).ok())
@@ -177,16 +196,64 @@ impl TopicConfig {
             },
             timestamp_before_max_ms: number(TIMESTAMP_BEFORE).unwrap_or(i64::MAX),
             timestamp_after_max_ms: number(TIMESTAMP_AFTER).unwrap_or(3_600_000),
-            is_compacted,
+            is_compacted: has_policy("compact"),
         };
-        let segment_bytes = number(SEGMENT_BYTES)
-            .and_then(|bytes| u64::try_from(bytes).ok())
-            .unwrap_or(broker.segment_bytes);
+        let millis_of = |name, otherwise| number(name).unwrap_or_else(|| millis(otherwise));
+        let log = LogRules {
+            segment_bytes: number(SEGMENT_BYTES)
+                .and_then(|bytes| u64::try_from(bytes).ok())
+                .unwrap_or(broker.segment_bytes),
+            segment_ms: millis_of(SEGMENT_MS, broker.segment_age_max),
+            retention_bytes: match number(RETENTION_BYTES) {
+                Some(bytes) => u64::try_from(bytes).ok(),
+                None => broker.retention_bytes,
+            },
+            retention_ms: match number(RETENTION_MS) {
+                Some(ms) => Some(ms).filter(|&ms| ms >= 0),
+                None => broker.retention.map(millis),
+            },
+            deletes: has_policy("delete"),
+        };
         Ok(Self {
             overrides,
             rules,
-            segment_bytes,
+            log,
         })
+    }
+
+    /// The configuration after these changes.
+    pub(crate) fn changed(
+        &self,
+        changes: &[(String, Change)],
+        broker: &Config,
+    ) -> Result<Self, ConfigError> {
+        let mut overrides = self.overrides.clone();
+        for (name, change) in changes {
+            let key = TOPIC_KEYS.iter().find(|key| key.name == name);
+            let key = key.ok_or_else(|| ConfigError::UnknownKey(name.clone()))?;
+            let value = match change {
+                Change::Delete => {
+                    overrides.remove(name);
+                    continue;
+                }
+                Change::Set(value) => value.clone(),
+                _ if key.value_type != ValueType::List => {
+                    return Err(ConfigError::NoList(name.clone()));
+                }
+                Change::Append(added) => {
+                    let (had, _) = self.value(key);
+                    let new = parts(added).filter(|part| parts(&had).all(|other| other != *part));
+                    parts(&had).chain(new).collect::<Vec<_>>().join(",")
+                }
+                Change::Subtract(taken) => {
+                    let (had, _) = self.value(key);
+                    let left = parts(&had).filter(|part| parts(taken).all(|other| other != *part));
+                    left.collect::<Vec<_>>().join(",")
+                }
+            };
+            overrides.insert(name.clone(), value);
+        }
+        Self::new(overrides, broker)
     }
 
     /// What the topic's creator said, by key.
@@ -201,11 +268,26 @@ impl TopicConfig {
         }
         let value = match key.name {
             MAX_MESSAGE_BYTES => self.rules.batch_bytes_max.to_string(),
-            SEGMENT_BYTES => self.segment_bytes.to_string(),
+            SEGMENT_BYTES => self.log.segment_bytes.to_string(),
+            SEGMENT_MS => self.log.segment_ms.to_string(),
+            RETENTION_BYTES => or_unlimited(self.log.retention_bytes),
+            RETENTION_MS => or_unlimited(self.log.retention_ms),
             _ => key.default.to_owned(),
         };
         (value, false)
     }
+}
+
+/// A list's elements.
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+}
+
+/// −1 is Kafka's word for no limit.
+fn or_unlimited(limit: Option<impl ToString>) -> String {
+    limit.map_or_else(|| "-1".to_owned(), |limit| limit.to_string())
 }
 
 impl TopicKey {

@@ -1,26 +1,29 @@
-//! The file of topics, and how files are replaced.
+//! The file of topics.
 //!
 //! ```text
-//! ringmain topics 1
+//! ringmain topics 2
 //! orders <TAB> 1b4e28ba-2fa1-11d2-883f-0016d3cca427 <TAB> 3 <TAB> cleanup.policy=compact <TAB> …
 //! end 1
+//! crc 1a2b3c4d
 //! ```
 //!
 //! A line a topic: name, id, partitions, then its configuration with tab, newline and backslash
-//! escaped. The file is written anew at every change and renamed into place: it is the old one or
-//! the new one, never a mixture.
+//! escaped. The file is replaced as a whole at every change. It has a checksum because folders of
+//! topics that it does not name are removed: a name with a wrong letter would cost a topic.
+//! Version 1, which had none, is still read.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
 use std::path::Path;
+use std::{fs, io, str};
 
 use uuid::Uuid;
 
 use crate::error::BrokerError;
+use crate::sealed;
 
-const FIRST_LINE: &str = "ringmain topics 1";
+const FIRST_LINE: &str = "ringmain topics 2";
+const FIRST_LINE_1: &str = "ringmain topics 1";
 
 /// A topic as it stands in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,15 +36,23 @@ pub(crate) struct TopicLine {
 
 /// Reads the topics, none if there is no file yet.
 pub(crate) fn read(path: &Path) -> Result<Vec<TopicLine>, BrokerError> {
-    match fs::read_to_string(path) {
-        Ok(text) => parse(&text).map_err(|(line, reason)| BrokerError::Damaged {
-            path: path.to_owned(),
-            place: format!("line {line}"),
-            reason,
-        }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(BrokerError::file("read", path)(error)),
-    }
+    let damaged = |place: String, reason: String| BrokerError::Damaged {
+        path: path.to_owned(),
+        place,
+        reason,
+    };
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(BrokerError::file("read", path)(error)),
+    };
+    let opened = if bytes.starts_with(FIRST_LINE_1.as_bytes()) {
+        str::from_utf8(&bytes).map_err(|_| "it is no text")
+    } else {
+        sealed::open(&bytes)
+    };
+    let text = opened.map_err(|reason| damaged("its text".to_owned(), reason.to_owned()))?;
+    parse(text).map_err(|(line, reason)| damaged(format!("line {line}"), reason))
 }
 
 /// Writes the topics in the place of what was there.
@@ -66,20 +77,7 @@ pub(crate) fn write(path: &Path, topics: &[TopicLine]) -> io::Result<()> {
     }
     let written = writeln!(text, "end {}", topics.len());
     written.expect("a string can be written to");
-    replace(path, text.as_bytes())
-}
-
-/// Puts `bytes` in the place of the file, whole or not at all, and past a power loss.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
+    sealed::replace(path, text)
 }
 
 fn parse(text: &str) -> Result<Vec<TopicLine>, (usize, String)> {
@@ -88,7 +86,7 @@ fn parse(text: &str) -> Result<Vec<TopicLine>, (usize, String)> {
         .enumerate()
         .map(|(index, line)| (index + 1, line));
     match lines.next() {
-        Some((_, FIRST_LINE)) => {}
+        Some((_, FIRST_LINE | FIRST_LINE_1)) => {}
         other => {
             let found = other.map_or("", |(_, line)| line);
             return Err((1, format!("expected {FIRST_LINE:?}, found {found:?}")));
@@ -195,10 +193,9 @@ mod tests {
             write(&path, &topics).unwrap();
             prop_assert_eq!(read(&path).unwrap(), topics);
 
-            let text = fs::read_to_string(&path).unwrap();
-            for (cut, _) in text.char_indices() {
-                // Without the last newline nothing is missing.
-                prop_assert!(parse(&text[..cut]).is_err() || cut == text.len() - 1, "{cut}");
+            let bytes = fs::read(&path).unwrap();
+            for cut in 0..bytes.len() {
+                prop_assert!(sealed::open(&bytes[..cut]).is_err(), "{cut}");
             }
         }
     }
@@ -208,10 +205,33 @@ mod tests {
         let id = Uuid::nil();
         let check = |text: &str, line| assert_eq!(parse(text).unwrap_err().0, line, "{text:?}");
         check("", 1);
-        check("ringmain topics 2\nend 0\n", 1);
+        check("ringmain topics 3\nend 0\n", 1);
         check(&format!("{FIRST_LINE}\na\t{id}\t0\nend 1\n"), 2);
         check(&format!("{FIRST_LINE}\na\t{id}\t1\tkey\nend 1\n"), 2);
         check(&format!("{FIRST_LINE}\na\t{id}\t1\nend 2\n"), 3);
         check(&format!("{FIRST_LINE}\na\t{id}\t1\n"), 3);
+    }
+
+    #[test]
+    fn a_wrong_byte_is_named_and_a_file_without_checksum_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("topics");
+        let line = TopicLine {
+            name: "orders".to_owned(),
+            id: Uuid::nil(),
+            partitions: 3,
+            config: BTreeMap::new(),
+        };
+        write(&path, std::slice::from_ref(&line)).unwrap();
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, bad).unwrap();
+            assert!(read(&path).is_err(), "{at}");
+        }
+        let old = format!("{FIRST_LINE_1}\norders\t{}\t3\nend 1\n", Uuid::nil());
+        fs::write(&path, old).unwrap();
+        assert_eq!(read(&path).unwrap(), [line]);
     }
 }

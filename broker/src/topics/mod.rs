@@ -16,33 +16,80 @@ use std::{fs, io};
 use protocol::error_code::ErrorCode;
 use uuid::Uuid;
 
+use crate::broker::NODE_ID;
 use crate::config::Config;
 use crate::error::BrokerError;
-use crate::log::{DELETED_SUFFIX, PartitionLog, Place, RecoveryOptions};
+use crate::log::{DELETED_SUFFIX, LOG_START_FILE, PartitionLog, Place, RecoveryOptions};
 use config::TopicConfig;
 use file::TopicLine;
 
-pub(crate) use file::replace as replace_file;
-
 /// More would be somebody's mistake: each has a folder and a file.
 pub(crate) const PARTITIONS_MAX: i32 = 100_000;
+
+/// Who leads a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leader {
+    pub(crate) node: i32,
+    pub(crate) epoch: i32,
+}
+
+/// Who leads a partition, and who did before.
+#[derive(Debug, Clone, Copy)]
+struct Leaders {
+    now: Leader,
+    before: Leader,
+}
 
 /// A partition of a topic.
 #[derive(Debug)]
 pub(crate) struct Partition {
     place: Place,
     log: Mutex<PartitionLog>,
+    /// Changed under the log's lock only; read without it, so that Metadata waits for no disk.
+    leaders: Mutex<Leaders>,
     /// Records that the null peer took in and forgot.
     forgotten: AtomicI64,
 }
 
 impl Partition {
     fn new(place: Place, log: PartitionLog) -> Self {
+        let leader = Leader {
+            node: NODE_ID,
+            epoch: log.leader_epoch(),
+        };
         Self {
             place,
             log: Mutex::new(log),
+            leaders: Mutex::new(Leaders {
+                now: leader,
+                before: leader,
+            }),
             forgotten: AtomicI64::new(0),
         }
+    }
+
+    /// Who leads it.
+    pub(crate) fn leader(&self) -> Leader {
+        self.leaders().now
+    }
+
+    /// Who led it before the last election, as somebody knows it whom the news did not reach.
+    pub(crate) fn former_leader(&self) -> Leader {
+        self.leaders().before
+    }
+
+    /// Another leader, or the same again, in a new epoch; before that, what a truncation does.
+    pub(crate) fn elect(&self, leader: Leader, elected: impl FnOnce(&mut PartitionLog)) {
+        let mut log = self.log();
+        elected(&mut log);
+        log.lead(leader.epoch);
+        let mut leaders = self.leaders();
+        leaders.before = leaders.now;
+        leaders.now = leader;
+    }
+
+    fn leaders(&self) -> MutexGuard<'_, Leaders> {
+        self.leaders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn log(&self) -> MutexGuard<'_, PartitionLog> {
@@ -67,11 +114,11 @@ pub(crate) struct Topic {
     pub(crate) name: String,
     pub(crate) id: Uuid,
     pub(crate) config: TopicConfig,
-    pub(crate) partitions: Vec<Partition>,
+    pub(crate) partitions: Vec<Arc<Partition>>,
 }
 
 impl Topic {
-    pub(crate) fn partition(&self, index: i32) -> Option<&Partition> {
+    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
         usize::try_from(index)
             .ok()
             .and_then(|index| self.partitions.get(index))
@@ -100,6 +147,12 @@ pub(crate) enum TopicError {
     Config(#[from] config::ConfigError),
     #[error("topic {0:?} does not exist")]
     Unknown(String),
+    #[error("topic {name:?} has {partitions} partitions; it can only get more, not {asked}")]
+    NotMore {
+        name: String,
+        partitions: i32,
+        asked: i32,
+    },
     #[error("cannot store the topic: {0}")]
     Storage(String),
 }
@@ -109,7 +162,7 @@ impl TopicError {
         match self {
             Self::Exists(_) => ErrorCode::TOPIC_ALREADY_EXISTS,
             Self::Name(_) => ErrorCode::INVALID_TOPIC_EXCEPTION,
-            Self::Partitions(_) => ErrorCode::INVALID_PARTITIONS,
+            Self::Partitions(_) | Self::NotMore { .. } => ErrorCode::INVALID_PARTITIONS,
             Self::Config(_) => ErrorCode::INVALID_CONFIG,
             Self::Unknown(_) => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
             Self::Storage(_) => ErrorCode::KAFKA_STORAGE_ERROR,
@@ -168,7 +221,7 @@ impl Topics {
             for index in 0..line.partitions {
                 let folder = partition_folder(folder, &line.name, index);
                 let log = PartitionLog::open(&folder, options)?;
-                partitions.push(Partition::new(Place::Folder(folder), log));
+                partitions.push(Arc::new(Partition::new(Place::Folder(folder), log)));
             }
             let (name, id) = (line.name, line.id);
             topics.publish(Topic {
@@ -230,7 +283,7 @@ impl Topics {
         lines.push(line.clone());
         let storage = |error: &dyn std::error::Error| TopicError::Storage(error.to_string());
         self.write(&lines).map_err(|error| storage(&error))?;
-        match self.make_partitions(&line, options) {
+        match self.make_partitions(&line, 0, options) {
             Ok(partitions) => Ok(self.publish(Topic {
                 name: line.name,
                 id,
@@ -245,29 +298,119 @@ impl Topics {
         }
     }
 
+    /// Makes the partitions of a topic from `first` on.
     fn make_partitions(
         &self,
         line: &TopicLine,
+        first: i32,
         options: RecoveryOptions,
-    ) -> Result<Vec<Partition>, BrokerError> {
-        (0..line.partitions)
-            .map(|index| match &self.folder {
-                None => Ok(Partition::new(Place::Memory, PartitionLog::in_memory())),
-                Some(folder) => {
-                    let folder = partition_folder(folder, &line.name, index);
-                    let log = PartitionLog::open(&folder, options)?;
-                    Ok(Partition::new(Place::Folder(folder), log))
-                }
-            })
-            .collect()
+    ) -> Result<Vec<Arc<Partition>>, BrokerError> {
+        let make = |index| match &self.folder {
+            None => Ok(Partition::new(
+                Place::Memory,
+                PartitionLog::in_memory(options),
+            )),
+            Some(folder) => {
+                let folder = partition_folder(folder, &line.name, index);
+                let log = PartitionLog::open(&folder, options)?;
+                Ok(Partition::new(Place::Folder(folder), log))
+            }
+        };
+        let partitions = (first..line.partitions).map(|index| make(index).map(Arc::new));
+        partitions.collect()
+    }
+
+    /// Checks what [`Self::grow`] would refuse, and says which topic it is about.
+    pub(crate) fn check_growth(&self, name: &str, asked: i32) -> Result<Arc<Topic>, TopicError> {
+        let unknown = || TopicError::Unknown(name.to_owned());
+        let topic = self.by_name(name).ok_or_else(unknown)?;
+        let partitions = topic.partitions.len() as i32;
+        if asked > PARTITIONS_MAX {
+            return Err(TopicError::Partitions(asked));
+        }
+        if asked <= partitions {
+            let name = name.to_owned();
+            return Err(TopicError::NotMore {
+                name,
+                partitions,
+                asked,
+            });
+        }
+        Ok(topic)
+    }
+
+    /// Gives a topic more partitions. Who still holds the topic as it was goes on with those.
+    pub(crate) fn grow(
+        &self,
+        name: &str,
+        partitions: i32,
+        options: RecoveryOptions,
+    ) -> Result<(), TopicError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let topic = self.check_growth(name, partitions)?;
+        let first = topic.partitions.len() as i32;
+        let line = TopicLine {
+            partitions,
+            ..topic.line()
+        };
+        let storage = |error: &dyn std::error::Error| TopicError::Storage(error.to_string());
+        self.write_with(&line).map_err(|error| storage(&error))?;
+        let added = match self.make_partitions(&line, first, options) {
+            Ok(added) => added,
+            Err(error) => {
+                // What folders there are now are removed at the next start.
+                self.write(&self.lines()).map_err(|error| storage(&error))?;
+                return Err(storage(&error));
+            }
+        };
+        self.publish(Topic {
+            partitions: topic.partitions.iter().cloned().chain(added).collect(),
+            name: line.name,
+            id: topic.id,
+            config: topic.config.clone(),
+        });
+        Ok(())
+    }
+
+    /// Changes a topic's configuration.
+    pub(crate) fn reconfigure(
+        &self,
+        name: &str,
+        change: impl FnOnce(&TopicConfig) -> Result<TopicConfig, TopicError>,
+    ) -> Result<(), TopicError> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let unknown = || TopicError::Unknown(name.to_owned());
+        let topic = self.by_name(name).ok_or_else(unknown)?;
+        let config = change(&topic.config)?;
+        let line = TopicLine {
+            config: config.overrides().clone(),
+            ..topic.line()
+        };
+        self.write_with(&line)
+            .map_err(|error| TopicError::Storage(error.to_string()))?;
+        self.publish(Topic {
+            name: line.name,
+            id: topic.id,
+            config,
+            partitions: topic.partitions.clone(),
+        });
+        Ok(())
+    }
+
+    /// Writes the topics with this line in the place of the topic's.
+    fn write_with(&self, line: &TopicLine) -> io::Result<()> {
+        let mut lines = self.lines();
+        lines.retain(|other| other.name != line.name);
+        lines.push(line.clone());
+        self.write(&lines)
     }
 
     /// Deletes a topic and what is in it. Who still holds it is refused from now on.
     pub(crate) fn delete(&self, topic: &Topic) -> Result<(), TopicError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.by_id(topic.id).is_none() {
-            return Err(TopicError::Unknown(topic.name.clone()));
-        }
+        // The caller's may be from before it grew.
+        let unknown = || TopicError::Unknown(topic.name.clone());
+        let topic = self.by_id(topic.id).ok_or_else(unknown)?;
         let mut lines = self.lines();
         lines.retain(|line| line.id != topic.id);
         self.write(&lines)
@@ -340,7 +483,7 @@ fn partition_folder(folder: &Path, topic: &str, index: i32) -> PathBuf {
 }
 
 /// Removes folders of partitions that belong to no topic: left by a death in a creation or
-/// deletion. Only folders that hold nothing but segments are touched.
+/// deletion. Only folders that hold nothing but what a log has are touched.
 fn remove_orphans(folder: &Path, lines: &[TopicLine]) -> io::Result<()> {
     let is_known = |name: &str| {
         name.rsplit_once('-').is_some_and(|(topic, index)| {
@@ -360,7 +503,7 @@ fn remove_orphans(folder: &Path, lines: &[TopicLine]) -> io::Result<()> {
         let looks_like_ours = of_partition
             .rsplit_once('-')
             .is_some_and(|(topic, index)| is_legal(topic) && index.parse::<i32>().is_ok());
-        if looks_like_ours && !is_known(name) && holds_only_segments(&entry.path())? {
+        if looks_like_ours && !is_known(name) && holds_only_a_log(&entry.path())? {
             tracing::info!(
                 folder = name,
                 "removing what is left of a deleted partition"
@@ -371,11 +514,15 @@ fn remove_orphans(folder: &Path, lines: &[TopicLine]) -> io::Result<()> {
     Ok(())
 }
 
-fn holds_only_segments(folder: &Path) -> io::Result<bool> {
+fn holds_only_a_log(folder: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log"));
-        if number.is_none_or(|number| number.len() != 20 || number.parse::<i64>().is_err()) {
+        let name = name.to_str().unwrap_or_default();
+        let is_start = name.strip_suffix(".new").unwrap_or(name) == LOG_START_FILE;
+        let number = name.strip_suffix(".log");
+        let is_segment =
+            number.is_some_and(|number| number.len() == 20 && number.parse::<i64>().is_ok());
+        if !is_start && !is_segment {
             return Ok(false);
         }
     }

@@ -32,6 +32,10 @@ fn row(api: ApiKey) -> Option<(&'static MessageShape, &'static MessageShape)> {
         ApiKey::DescribeConfigs => (&DESCRIBE_CONFIGS_REQUEST, &DESCRIBE_CONFIGS_RESPONSE),
         ApiKey::DescribeCluster => (&DESCRIBE_CLUSTER_REQUEST, &DESCRIBE_CLUSTER_RESPONSE),
         ApiKey::DescribeProducers => (&DESCRIBE_PRODUCERS_REQUEST, &DESCRIBE_PRODUCERS_RESPONSE),
+        ApiKey::CreatePartitions => (&CREATE_PARTITIONS_REQUEST, &CREATE_PARTITIONS_RESPONSE),
+        ApiKey::DeleteRecords => (&DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE),
+        ApiKey::OffsetForLeaderEpoch => (&EPOCH_OFFSETS_REQUEST, &EPOCH_OFFSETS_RESPONSE),
+        ApiKey::IncrementalAlterConfigs => (&ALTER_CONFIGS_REQUEST, &ALTER_CONFIGS_RESPONSE),
         _ => return None,
     })
 }
@@ -487,6 +491,109 @@ static DESCRIBE_PRODUCERS_RESPONSE: MessageShape = message(
                     All(I64),
                 ]))),
             ]))),
+        ]))),
+    ],
+);
+
+static CREATE_PARTITIONS_REQUEST: MessageShape = message(
+    2,
+    &[
+        All(Array(&Struct(&[
+            // name, partitions, assignments
+            All(Text),
+            All(I32),
+            All(ArrayOrNull(&Struct(&[All(I32S)]))),
+        ]))),
+        // time-out, only validate
+        All(I32),
+        All(BOOL),
+    ],
+);
+
+static CREATE_PARTITIONS_RESPONSE: MessageShape = message(
+    2,
+    &[
+        All(I32),
+        // name, error, message
+        All(Array(&Struct(&[All(Text), All(I16), All(TextOrNull)]))),
+    ],
+);
+
+static DELETE_RECORDS_REQUEST: MessageShape = message(
+    2,
+    &[
+        All(Array(&Struct(&[
+            All(Text),
+            // partition, offset
+            All(Array(&Struct(&[All(I32), All(I64)]))),
+        ]))),
+        // time-out
+        All(I32),
+    ],
+);
+
+static DELETE_RECORDS_RESPONSE: MessageShape = message(
+    2,
+    &[
+        All(I32),
+        All(Array(&Struct(&[
+            All(Text),
+            // partition, low watermark, error
+            All(Array(&Struct(&[All(I32), All(I64), All(I16)]))),
+        ]))),
+    ],
+);
+
+static EPOCH_OFFSETS_REQUEST: MessageShape = message(
+    4,
+    &[
+        // replica id
+        Since(3, I32),
+        All(Array(&Struct(&[
+            All(Text),
+            // partition, current leader epoch, leader epoch
+            All(Array(&Struct(&[All(I32), All(I32), All(I32)]))),
+        ]))),
+    ],
+);
+
+static EPOCH_OFFSETS_RESPONSE: MessageShape = message(
+    4,
+    &[
+        All(I32),
+        All(Array(&Struct(&[
+            All(Text),
+            // error, partition, leader epoch, end offset
+            All(Array(&Struct(&[All(I16), All(I32), All(I32), All(I64)]))),
+        ]))),
+    ],
+);
+
+static ALTER_CONFIGS_REQUEST: MessageShape = message(
+    1,
+    &[
+        All(Array(&Struct(&[
+            // resource type and name
+            All(I8),
+            All(Text),
+            // name, operation, value
+            All(Array(&Struct(&[All(Text), All(I8), All(TextOrNull)]))),
+        ]))),
+        // only validate
+        All(BOOL),
+    ],
+);
+
+static ALTER_CONFIGS_RESPONSE: MessageShape = message(
+    1,
+    &[
+        All(I32),
+        // error, message, resource type and name
+        All(Array(&Struct(&[
+            All(I16),
+            All(TextOrNull),
+            All(I8),
+            All(Text),
         ]))),
     ],
 );

@@ -1,8 +1,9 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, ApiVersionsResponse, CreateTopicsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
-    FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
+    ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
+    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
+    DescribeProducersRequest, FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
     ProduceRequest, ResponseHeader,
 };
 use kafka_protocol::protocol::decode_request_header_from_buffer;
@@ -173,11 +174,11 @@ fn response_case<R: Request>() -> Case {
 
 macro_rules! cases {
     ($($request:ty),* $(,)?) => {
-        [$(request_case::<$request>(), response_case::<$request>()),*]
+        vec![$(request_case::<$request>(), response_case::<$request>()),*]
     };
 }
 
-fn cases() -> [Case; 24] {
+fn cases() -> Vec<Case> {
     cases![
         ProduceRequest,
         FetchRequest,
@@ -190,7 +191,15 @@ fn cases() -> [Case; 24] {
         InitProducerIdRequest,
         DescribeConfigsRequest,
         DescribeClusterRequest,
+        CreatePartitionsRequest,
+        DeleteRecordsRequest,
         DescribeProducersRequest,
+        IncrementalAlterConfigsRequest,
+        OffsetForLeaderEpochRequest,
+        CreatePartitionsRequest,
+        DeleteRecordsRequest,
+        OffsetForLeaderEpochRequest,
+        IncrementalAlterConfigsRequest,
     ]
 }
 

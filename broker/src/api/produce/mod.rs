@@ -25,10 +25,10 @@ use protocol::records::header::{BatchHeader, TimestampType};
 
 use super::{Answer, Call, RequestError, text, topic_name};
 use crate::batch::{self, Refusal};
-use crate::broker::{Broker, NODE_ID};
+use crate::broker::Broker;
 use crate::faults::When;
 use crate::log::{AppendOptions, AppendResult};
-use crate::topics::{Partition, Topic};
+use crate::topics::{Leader, Partition, Topic};
 use request::{Entry, ProduceRequest, TopicRef};
 
 /// What ApiVersions says is the lowest version.
@@ -54,7 +54,8 @@ pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, Request
         has_appended |= outcome
             .as_ref()
             .is_ok_and(|produced| !produced.is_duplicate);
-        let answer = answer(call, entry.partition, outcome);
+        let leader = leader_of(topic, entry.partition);
+        let answer = answer(entry.partition, leader, outcome);
         match answers.iter_mut().find(|(topic, _)| *topic == entry.topic) {
             Some((_, partitions)) => partitions.push(answer),
             None => answers.push((entry.topic, vec![answer])),
@@ -141,8 +142,7 @@ fn produce(
     if let Some((code, When::Before)) = fault {
         return Err(refused(code));
     }
-    let partition = topic.partition(entry.partition);
-    let partition = partition.ok_or_else(|| refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
+    let partition = call.led(topic, entry.partition, -1).map_err(refused)?;
     let produced = if call.broker.config.discard {
         forget(entry, partition)
     } else {
@@ -165,9 +165,9 @@ fn append(
     let checked = batch::check(bytes, rules, call.now_ms);
     let is_log_append = rules.timestamp_type == TimestampType::LogAppend;
     let options = AppendOptions {
-        leader_epoch: call.broker.leader_epoch(),
-        append_time_ms: is_log_append.then_some(call.now_ms),
-        segment_bytes: topic.config.segment_bytes,
+        now_ms: call.now_ms,
+        is_log_append,
+        rules: topic.config.log,
         sync: call.broker.config.sync_appends,
     };
     let mut log = partition.log();
@@ -223,9 +223,14 @@ fn forget(entry: &Entry<'_>, partition: &Partition) -> Produced {
     }
 }
 
+fn leader_of(topic: &Result<Arc<Topic>, ErrorCode>, partition: i32) -> Option<Leader> {
+    let partition = topic.as_ref().ok()?.partition(partition)?;
+    Some(partition.leader())
+}
+
 fn answer(
-    call: &Call<'_>,
     partition: i32,
+    leader: Option<Leader>,
     outcome: Result<Produced, Refusal>,
 ) -> PartitionProduceResponse {
     let answer = PartitionProduceResponse::default().with_index(partition);
@@ -250,13 +255,14 @@ fn answer(
         .with_log_start_offset(refusal.log_start_offset)
         .with_record_errors(record_errors.collect())
         .with_error_message(Some(text(refusal.message)));
-    if !wants_leader(refusal.code) {
-        return answer;
+    match leader.filter(|_| wants_leader(refusal.code)) {
+        None => answer,
+        Some(leader) => answer.with_current_leader(
+            LeaderIdAndEpoch::default()
+                .with_leader_id(BrokerId(leader.node))
+                .with_leader_epoch(leader.epoch),
+        ),
     }
-    let leader = LeaderIdAndEpoch::default()
-        .with_leader_id(BrokerId(NODE_ID))
-        .with_leader_epoch(call.broker.leader_epoch());
-    answer.with_current_leader(leader)
 }
 
 /// Whether who gets this code is told who leads.
@@ -280,13 +286,13 @@ fn respond(
     });
     let mut response = ProduceResponse::default().with_responses(responses.collect());
     if names_leader {
-        let (host, port) = call.broker.advertised();
-        response.node_endpoints = vec![
+        let node = |(id, host, port): (i32, String, u16)| {
             NodeEndpoint::default()
-                .with_node_id(BrokerId(NODE_ID))
+                .with_node_id(BrokerId(id))
                 .with_host(text(host))
-                .with_port(i32::from(port)),
-        ];
+                .with_port(i32::from(port))
+        };
+        response.node_endpoints = call.broker.nodes().into_iter().map(node).collect();
     }
     call.respond::<GeneratedRequest>(&response)
 }

@@ -1,47 +1,33 @@
 //! Bytes from strangers: an answer or the end of the connection, never a panic, never memory for
 //! what was only claimed. The seed is printed; `RINGMAIN_SEED` replays it.
 
-use std::hash::{BuildHasher, RandomState};
-
+use kafka_protocol::messages::create_partitions_request::{
+    CreatePartitionsAssignment, CreatePartitionsTopic,
+};
+use kafka_protocol::messages::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsTopic,
+};
 use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::describe_producers_request::TopicRequest;
 use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_protocol::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_for_leader_epoch_request::{
+    OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use kafka_protocol::messages::{
-    ApiVersionsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeProducersRequest, FetchRequest, MetadataRequest,
+    ApiVersionsRequest, CreatePartitionsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
+    DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
+    IncrementalAlterConfigsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
 };
 
+use super::random::Random;
 use super::*;
 
 const FRAMES: usize = 200_000;
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end.max(1) as u64) as usize
-    }
-}
-
-fn seed() -> u64 {
-    let seed = std::env::var("RINGMAIN_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
-    println!("RINGMAIN_SEED={seed}");
-    seed
-}
 
 /// Requests of every API and version, full of elements.
 fn good_frames(client: &mut Client, id: Uuid) -> Vec<Vec<u8>> {
@@ -84,6 +70,51 @@ fn good_frames(client: &mut Client, id: Uuid) -> Vec<Vec<u8>> {
         frames.push(client.frame(version, &request));
     }
     frames.extend(good_small_frames(client, id));
+    frames.extend(good_changes(client));
+    frames
+}
+
+/// What changes topics and asks for epochs.
+fn good_changes(client: &mut Client) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    for version in 0..=3 {
+        let assignment = CreatePartitionsAssignment::default().with_broker_ids(vec![1.into()]);
+        let topic = CreatePartitionsTopic::default()
+            .with_name(topic_name("t"))
+            .with_count(3)
+            .with_assignments(Some(vec![assignment]));
+        let request = CreatePartitionsRequest::default()
+            .with_topics(vec![topic])
+            .with_validate_only(true);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=2 {
+        let partition = DeleteRecordsPartition::default().with_offset(2);
+        let topic = DeleteRecordsTopic::default()
+            .with_name(topic_name("t"))
+            .with_partitions(vec![partition.clone(), partition]);
+        let request = DeleteRecordsRequest::default().with_topics(vec![topic]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 2..=4 {
+        let partition = OffsetForLeaderPartition::default();
+        let topic = OffsetForLeaderTopic::default()
+            .with_topic(topic_name("t"))
+            .with_partitions(vec![partition.clone(), partition]);
+        let request = OffsetForLeaderEpochRequest::default().with_topics(vec![topic]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=1 {
+        let config = AlterableConfig::default()
+            .with_name(text("retention.ms"))
+            .with_value(Some(text("5")));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(2)
+            .with_resource_name(text("t"))
+            .with_configs(vec![config.clone(), config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        frames.push(client.frame(version, &request));
+    }
     frames
 }
 
@@ -163,7 +194,7 @@ fn spoil(random: &mut Random, frame: &mut Vec<u8>) {
 
 #[test]
 fn malformed_frames_are_answered_or_cost_the_connection() {
-    let mut random = Random(seed());
+    let mut random = Random::seeded();
     let mut config = Config::new(Storage::Memory);
     // What is asked for must be there, so that a claim alone would stand out.
     config.auto_create_topics = false;

@@ -1,10 +1,13 @@
 //! The APIs, driven in the test's own process with the generated messages.
 
+mod changes;
 mod faults;
 mod fetch;
 mod hostile;
 mod idempotence;
+mod leaders;
 mod produce;
+pub(crate) mod random;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -30,6 +33,7 @@ use crate::session::{Handled, Session};
 pub(crate) const NOW_MS: i64 = 1_767_225_600_000;
 
 /// A client with a broker of its own.
+#[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) session: Session,
     pub(crate) reply: Vec<u8>,
@@ -46,8 +50,12 @@ impl Client {
     }
 
     pub(crate) fn of(broker: Arc<Broker>) -> Self {
+        Self::at(broker, NODE_ID)
+    }
+
+    pub(crate) fn at(broker: Arc<Broker>, node: i32) -> Self {
         Self {
-            session: broker.session(),
+            session: broker.session_at(node),
             reply: Vec::new(),
             correlation_id: 77,
         }

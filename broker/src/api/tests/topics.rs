@@ -32,8 +32,12 @@ fn api_versions_lists_what_is_spoken() {
                 (18, 0, 4),
                 (19, 2, 7),
                 (20, 1, 6),
+                (21, 0, 2),
                 (22, 0, 5),
+                (23, 2, 4),
                 (32, 1, 4),
+                (37, 0, 3),
+                (44, 0, 1),
                 (60, 0, 2),
                 (61, 0, 0),
             ]
@@ -88,7 +92,9 @@ fn metadata(names: &[&str]) -> MetadataRequest {
 fn metadata_describes_a_topic_in_every_version() {
     let mut client = Client::new();
     let id = client.create("here", 3, &[]);
-    client.broker().set_listener("host".to_owned(), 123);
+    client
+        .broker()
+        .set_listener(NODE_ID, "host".to_owned(), 123);
     for version in 0..=13 {
         let mut request = metadata(&["here"]);
         request.include_topic_authorized_operations = version >= 8;

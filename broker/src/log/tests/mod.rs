@@ -1,5 +1,7 @@
 //! Logs that are rolled, opened again, torn and damaged.
 
+mod retention;
+
 use std::collections::VecDeque;
 use std::fs::OpenOptions;
 use std::ops::Range;
@@ -25,28 +27,45 @@ fn rules() -> BatchRules {
     }
 }
 
-fn options(segment_bytes: u64) -> AppendOptions {
-    AppendOptions {
-        leader_epoch: 5,
-        append_time_ms: None,
+/// Nothing is removed.
+pub(super) fn keep_all(segment_bytes: u64) -> LogRules {
+    LogRules {
         segment_bytes,
-        sync: false,
+        segment_ms: i64::MAX,
+        retention_bytes: None,
+        retention_ms: None,
+        deletes: true,
     }
 }
 
 /// As after a kill.
-fn recovery() -> RecoveryOptions {
+pub(super) fn recovery() -> RecoveryOptions {
     RecoveryOptions {
         is_clean: false,
         now_ms: NOW_MS,
         producer_id_expiration_ms: DAY_MS,
+        leader_epoch: 5,
     }
 }
 
 fn append(log: &mut PartitionLog, batch: &Batch, segment_bytes: u64) -> Result<i64, Refusal> {
+    append_with(log, batch, keep_all(segment_bytes))
+}
+
+pub(super) fn append_with(
+    log: &mut PartitionLog,
+    batch: &Batch,
+    log_rules: LogRules,
+) -> Result<i64, Refusal> {
     let bytes = batch.bytes();
     let checked = batch::check(&bytes, &rules(), NOW_MS).unwrap();
-    log.append(&checked, options(segment_bytes))
+    let options = AppendOptions {
+        now_ms: NOW_MS,
+        is_log_append: false,
+        rules: log_rules,
+        sync: false,
+    };
+    log.append(&checked, options)
         .map(|result| result.appended.base_offset)
 }
 
@@ -73,10 +92,11 @@ fn read_all(log: &PartitionLog, mut offset: i64, bytes_max: usize) -> Vec<(i64, 
     batches
 }
 
-fn segment_files(folder: &Path) -> Vec<PathBuf> {
+pub(super) fn segment_files(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
         .collect();
     files.sort();
     files
@@ -96,7 +116,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let mut on_disk = PartitionLog::open(folder.path(), recovery()).unwrap();
-        let mut in_memory = PartitionLog::in_memory();
+        let mut in_memory = PartitionLog::in_memory(recovery());
         let mut expected = Vec::new();
         let mut next = 0;
         for (index, (count, bytes, reopen)) in batches.into_iter().enumerate() {
@@ -285,7 +305,7 @@ fn a_producer_with_old_timestamps_is_forgotten_by_a_restart() {
 
 #[test]
 fn a_batch_larger_than_a_segment_is_refused() {
-    let mut log = PartitionLog::in_memory();
+    let mut log = PartitionLog::in_memory(recovery());
     let refusal = append(&mut log, &Batch::counted(100), 200).unwrap_err();
     assert_eq!(refusal.code, ErrorCode::RECORD_LIST_TOO_LARGE);
     assert_eq!(log.next_offset(), 0);
@@ -293,7 +313,7 @@ fn a_batch_larger_than_a_segment_is_refused() {
 
 #[test]
 fn a_closed_log_takes_nothing() {
-    let mut log = PartitionLog::in_memory();
+    let mut log = PartitionLog::in_memory(recovery());
     log.close(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     let refusal = append(&mut log, &Batch::counted(1), 1 << 20).unwrap_err();
     assert_eq!(refusal.code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
