@@ -12,7 +12,9 @@ pub mod io;
 
 pub mod cluster;
 pub mod control;
+pub mod feed;
 pub mod files;
 pub mod flow;
 pub mod input;
 pub mod net;
+pub mod record;

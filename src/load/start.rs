@@ -275,7 +275,7 @@ fn deal_out(
         by_lane[lane].push(PartitionStart {
             partition,
             slot,
-            writer,
+            writer: Some(writer),
             identity,
             is_known,
             unconfirmed,

@@ -77,8 +77,8 @@ pub struct PartitionStart {
     pub partition: u32,
     /// What is acknowledged.
     pub slot: PartitionSlot,
-    /// Where that is stored: no system call, no lock.
-    pub writer: SlotWriter,
+    /// Where that is stored: no system call, no lock. `None` where the input cannot be read again.
+    pub writer: Option<SlotWriter>,
     /// Who produces; `None` without idempotence.
     pub identity: Option<Identity>,
     /// Whether the broker has just confirmed that state.
@@ -106,6 +106,17 @@ pub struct TooLarge {
     pub range: Range<u64>,
     /// The bytes of its value.
     pub value_bytes: u64,
+    /// Where one reader deals records out: what it says of it.
+    pub dealt: Option<DealtRefusal>,
+}
+
+/// A record that a reader refuses, for whatever reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DealtRefusal {
+    /// Why.
+    pub reason: String,
+    /// Its bytes in the input, or the first of them.
+    pub content: Vec<u8>,
 }
 
 impl TooLarge {
@@ -177,6 +188,26 @@ pub struct Reject {
     pub partition: u32,
     /// Its range of the input, delimiter included.
     pub range: Range<u64>,
+    /// The record, where the input is not read again for it.
+    pub content: Option<RejectContent>,
+}
+
+/// What is known of a refused record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RejectContent {
+    /// Its bytes in the input, delimiter included; fewer than its range where it was too long to keep.
+    Input(Vec<u8>),
+    /// What it was taken for.
+    Record {
+        /// Its key.
+        key: Option<Vec<u8>>,
+        /// Its value.
+        value: Option<Vec<u8>>,
+        /// Its headers.
+        headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+        /// Its own time in milliseconds since 1970, if it has one.
+        timestamp: Option<i64>,
+    },
 }
 
 /// What a shard reports to, apart from [`Progress`]. Called once a batch or more rarely.

@@ -2,6 +2,7 @@
 
 pub mod config;
 mod cut;
+mod deal;
 mod partition;
 mod piece;
 pub mod resume;
@@ -11,6 +12,7 @@ pub mod to_kafka;
 mod window;
 
 pub use cut::CutRules;
+pub use deal::{DealRules, DealtSurvey, Reading, Reread};
 pub use piece::Tail;
 pub use tail::TailError;
 

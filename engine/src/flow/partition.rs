@@ -23,7 +23,8 @@ pub(crate) struct Partition {
     pub(crate) producer: PartitionProducer<Piece>,
     pub(crate) cursor: Cursor,
     pub(crate) slot: PartitionSlot,
-    writer: SlotWriter,
+    /// `None`: the input cannot be read again, so nothing is kept of how far it is.
+    writer: Option<SlotWriter>,
     /// A task reads for it: one at a time.
     pub(crate) is_busy: bool,
     /// Where its batches are on the wire.
@@ -47,7 +48,7 @@ pub(crate) struct Partition {
 impl Partition {
     pub(crate) fn new(
         slot: PartitionSlot,
-        writer: SlotWriter,
+        writer: Option<SlotWriter>,
         producer: PartitionProducer<Piece>,
         cursor: Cursor,
     ) -> Self {
@@ -71,7 +72,9 @@ impl Partition {
 
     /// Stores the slot: the death of the process does not take it back.
     pub(crate) fn store(&mut self) {
-        self.writer.put(&self.slot);
+        if let Some(writer) = &mut self.writer {
+            writer.put(&self.slot);
+        }
     }
 
     /// A record was refused; the position passes it when all before it is acknowledged.
@@ -135,8 +138,13 @@ impl Partition {
         }
         slot.newest_timestamp = slot.newest_timestamp.max(piece.timestamp);
         slot.records += u64::from(batch.count);
-        slot.bytes += piece.range.end - piece.range.start;
+        slot.bytes += piece.input_bytes;
         slot.clean = false;
+    }
+
+    /// All that was dealt to it is acknowledged or refused.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.producer.is_idle() && self.refused.is_empty()
     }
 
     /// All of its input is read, acknowledged or refused.
@@ -144,7 +152,6 @@ impl Partition {
         self.cursor.position >= input_bytes
             && !self.is_busy
             && self.long_at.is_none()
-            && self.producer.is_idle()
-            && self.refused.is_empty()
+            && self.is_idle()
     }
 }

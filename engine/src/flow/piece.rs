@@ -5,6 +5,11 @@
 
 use std::ops::Range;
 
+use protocol::records::header::Compression;
+
+use super::deal::Dealt;
+use crate::memory::Buffer;
+
 /// Bytes of input before a position by which a resume knows that the file is the same.
 pub(crate) const TAIL_BYTES_MAX: u64 = 4 << 10;
 
@@ -20,7 +25,7 @@ pub struct Tail {
 }
 
 /// The input of one batch.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Piece {
     /// From its first record's first byte to behind its last record.
     pub(crate) range: Range<u64>,
@@ -33,6 +38,25 @@ pub(crate) struct Piece {
     pub(crate) tail: Tail,
     /// Bytes of the request in flight, for the gauge.
     pub(crate) sent_bytes: u64,
+    /// Bytes of input that its records took.
+    pub(crate) input_bytes: u64,
+    /// The batch itself, where the input is not read again for it.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// A batch that is kept until it is acknowledged.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// Room, header, records, room; `None` while the kernel has it.
+    pub(crate) buffer: Option<Buffer>,
+    /// Bytes of the records section, compressed or not.
+    pub(crate) section_bytes: usize,
+    /// How it is compressed; `None`: not looked at yet.
+    pub(crate) compression: Option<Compression>,
+    /// Where its records begin in the input, from the range's start on; see [`Dealt::begins`].
+    pub(crate) begins: Vec<u32>,
+    /// The records' own times: the first one's, and the newest.
+    pub(crate) timestamps: Option<(i64, i64)>,
 }
 
 /// The value of a long record, known from reading it once.
@@ -44,6 +68,7 @@ pub(crate) struct LongValue {
 
 impl Piece {
     pub(crate) fn lines(range: Range<u64>, timestamp: i64) -> Self {
+        let range_bytes = range.end - range.start;
         Self {
             range,
             long: None,
@@ -51,6 +76,26 @@ impl Piece {
             crc: None,
             tail: Tail::default(),
             sent_bytes: 0,
+            input_bytes: range_bytes,
+            kept: None,
+        }
+    }
+
+    /// A batch that was dealt.
+    pub(crate) fn dealt(batch: Dealt, tail: Tail) -> Self {
+        let max_timestamp = batch.max_timestamp;
+        let kept = Kept {
+            buffer: Some(batch.buffer),
+            section_bytes: batch.written,
+            compression: None,
+            begins: batch.begins,
+            timestamps: batch.base_timestamp.map(|base| (base, max_timestamp)),
+        };
+        Self {
+            tail,
+            input_bytes: batch.input_bytes,
+            kept: Some(kept),
+            ..Self::lines(batch.range, 0)
         }
     }
 

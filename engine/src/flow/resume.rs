@@ -20,7 +20,7 @@ use protocol::error_code::ErrorCode;
 
 use super::Tail;
 use super::config::{SurveyedBatch, TooLarge, Unconfirmed};
-use super::survey::{Survey, SurveyError, Surveyed};
+use super::survey::{Cutting, SurveyError, Surveyed};
 use super::tail::{OurBatch, TailError, TailRequest, read_tails};
 use crate::control::{Control, ControlError, To};
 use crate::positions::PartitionSlot;
@@ -171,11 +171,11 @@ enum Memory {
 
 /// What a resume works with.
 #[derive(Debug)]
-pub struct Resume<'a, 'i> {
+pub struct Resume<'a> {
     /// The cluster.
     pub control: &'a mut Control,
     /// The input.
-    pub survey: &'a mut Survey<'i>,
+    pub survey: &'a mut dyn Cutting,
     /// The topic.
     pub topic: &'a str,
     /// Its id.
@@ -190,7 +190,7 @@ pub struct Resume<'a, 'i> {
     pub now_ms: i64,
 }
 
-impl Resume<'_, '_> {
+impl Resume<'_> {
     /// Decides for each partition. Those of a job without idempotence just go on at their position.
     ///
     /// Brokers die and leaders move while they are asked. Asking changes nothing, so then all is asked
@@ -239,9 +239,7 @@ impl Resume<'_, '_> {
     }
 
     fn decide_once(&mut self, partitions: Vec<Resumed>) -> Result<Vec<GoOn>, ResumeError> {
-        for resumed in &partitions {
-            self.check_input(resumed)?;
-        }
+        self.check_input(&partitions)?;
         let memories = self.ask_memories(&partitions)?;
         let mut decided = Vec::new();
         let mut to_scan = Vec::new();
@@ -257,16 +255,25 @@ impl Resume<'_, '_> {
         Ok(decided)
     }
 
-    fn check_input(&mut self, resumed: &Resumed) -> Result<(), ResumeError> {
-        let slot = &resumed.slot;
-        let (position, bytes) = (slot.tail_position, slot.tail_bytes);
-        if bytes > 0 && self.survey.crc(position, bytes)? != slot.tail_crc {
-            let position = position + u64::from(bytes);
-            return Err(ResumeError::Changed {
-                partition: resumed.partition,
-                position,
-                bytes,
-            });
+    fn check_input(&mut self, partitions: &[Resumed]) -> Result<(), ResumeError> {
+        let known: Vec<_> = partitions
+            .iter()
+            .filter(|resumed| resumed.slot.tail_bytes > 0)
+            .collect();
+        let range = |slot: &PartitionSlot| {
+            slot.tail_position..slot.tail_position + u64::from(slot.tail_bytes)
+        };
+        let wanted: Vec<_> = known.iter().map(|resumed| range(&resumed.slot)).collect();
+        let crcs = self.survey.crcs(&wanted)?;
+        for (resumed, crc) in known.into_iter().zip(crcs) {
+            let slot = &resumed.slot;
+            if crc != slot.tail_crc {
+                return Err(ResumeError::Changed {
+                    partition: resumed.partition,
+                    position: range(slot).end,
+                    bytes: slot.tail_bytes,
+                });
+            }
         }
         Ok(())
     }

@@ -2,8 +2,10 @@
 //! that may have arrived before a crash. Blocking, for it runs before any shard does.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
@@ -14,6 +16,7 @@ use super::config::{SurveyedBatch, TooLarge};
 use super::cut::{Cursor, Cut, CutRules, OpenBatch, cut, records_bytes_max};
 use super::piece::{Piece, Tail};
 use super::window::Window;
+use crate::feed::FeedError;
 use crate::input::Input;
 use crate::memory::Buffer;
 use protocol::records::crc::crc32c;
@@ -29,6 +32,9 @@ pub enum SurveyError {
         /// What the system said.
         source: io::Error,
     },
+    /// What is read from its beginning could not be read.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
     /// A file is shorter than it was.
     #[error("{} ends at byte {offset}, before what was loaded from it", .path.display())]
     Truncated {
@@ -59,6 +65,29 @@ pub struct Skipped {
     pub bytes: u64,
     /// Records between them that were refused for their size.
     pub refused: Vec<TooLarge>,
+}
+
+/// What a resume asks of the input.
+pub trait Cutting: fmt::Debug {
+    /// The checksums of some of its bytes.
+    fn crcs(&mut self, wanted: &[Range<u64>]) -> Result<Vec<u32>, SurveyError>;
+
+    /// The batches of `partition` from `position` on, until they hold `records` or more, or its input
+    /// ends.
+    fn batches(
+        &mut self,
+        partition: u32,
+        position: u64,
+        records: u64,
+    ) -> Result<Surveyed, SurveyError>;
+
+    /// Passes the next `records` records of `partition`; `None` where there are fewer.
+    fn skip(
+        &mut self,
+        partition: u32,
+        position: u64,
+        records: u64,
+    ) -> Result<Option<Skipped>, SurveyError>;
 }
 
 /// What a cursor comes to next.
@@ -94,65 +123,6 @@ impl<'a> Survey<'a> {
             output: Buffer::new(records_bytes_max(&rules)),
             open: HashMap::new(),
         }
-    }
-
-    /// The batches of `partition` from `position` on, until they hold `records` or more, or its input
-    /// ends.
-    pub fn batches(
-        &mut self,
-        partition: u32,
-        position: u64,
-        records: u64,
-    ) -> Result<Surveyed, SurveyError> {
-        let mut found = Surveyed::default();
-        let mut refused = Vec::new();
-        let mut left = records;
-        let mut cursor = Cursor::new(&self.rules, partition, position);
-        while left > 0 && !cursor.is_at_end(self.input) {
-            match self.next(&mut cursor, u32::MAX)? {
-                Next::Batch(batch) => {
-                    left = left.saturating_sub(u64::from(batch.count));
-                    found.batches.push(batch);
-                    // Those behind the last batch are found again by who goes on there.
-                    found.refused.append(&mut refused);
-                }
-                Next::Refused(record) => refused.push(record),
-                Next::ChunkEnd => {}
-            }
-        }
-        Ok(found)
-    }
-
-    /// Passes the next `records` records of `partition`; `None` where there are fewer.
-    pub fn skip(
-        &mut self,
-        partition: u32,
-        position: u64,
-        records: u64,
-    ) -> Result<Option<Skipped>, SurveyError> {
-        let mut skipped = Skipped {
-            position,
-            ..Skipped::default()
-        };
-        let mut left = records;
-        let mut cursor = Cursor::new(&self.rules, partition, position);
-        while left > 0 {
-            if cursor.is_at_end(self.input) {
-                return Ok(None);
-            }
-            let at_most = u32::try_from(left).unwrap_or(u32::MAX);
-            match self.next(&mut cursor, at_most)? {
-                Next::Batch(batch) => {
-                    left -= u64::from(batch.count);
-                    skipped.position = batch.range.end;
-                    skipped.bytes += batch.range.end - batch.range.start;
-                    skipped.tail = batch.tail;
-                }
-                Next::Refused(record) => skipped.refused.push(record),
-                Next::ChunkEnd => {}
-            }
-        }
-        Ok(Some(skipped))
     }
 
     /// The checksum of `bytes` of the input at `position`.
@@ -267,7 +237,11 @@ impl<'a> Survey<'a> {
             .filter(|&bytes| bytes <= i32::MAX as usize / 2)
             .is_some_and(|b| (HEADER_BYTES + framed_bytes(b, 0)) as u64 <= self.record_bytes_max);
         if !fits {
-            return Ok(Next::Refused(TooLarge { range, value_bytes }));
+            return Ok(Next::Refused(TooLarge {
+                range,
+                value_bytes,
+                dealt: None,
+            }));
         }
         let tail = self.tail(&Piece::lines(range.clone(), 0))?;
         Ok(Next::Batch(SurveyedBatch {
@@ -336,5 +310,71 @@ impl<'a> Survey<'a> {
             self.open.insert(file, opened);
         }
         Ok(&self.open[&file])
+    }
+}
+
+impl Cutting for Survey<'_> {
+    fn crcs(&mut self, wanted: &[Range<u64>]) -> Result<Vec<u32>, SurveyError> {
+        let crc = |range: &Range<u64>| {
+            let bytes = u32::try_from(range.end - range.start).expect("a tail is short");
+            self.crc(range.start, bytes)
+        };
+        wanted.iter().map(crc).collect()
+    }
+
+    fn batches(
+        &mut self,
+        partition: u32,
+        position: u64,
+        records: u64,
+    ) -> Result<Surveyed, SurveyError> {
+        let mut found = Surveyed::default();
+        let mut refused = Vec::new();
+        let mut left = records;
+        let mut cursor = Cursor::new(&self.rules, partition, position);
+        while left > 0 && !cursor.is_at_end(self.input) {
+            match self.next(&mut cursor, u32::MAX)? {
+                Next::Batch(batch) => {
+                    left = left.saturating_sub(u64::from(batch.count));
+                    found.batches.push(batch);
+                    // Those behind the last batch are found again by who goes on there.
+                    found.refused.append(&mut refused);
+                }
+                Next::Refused(record) => refused.push(record),
+                Next::ChunkEnd => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn skip(
+        &mut self,
+        partition: u32,
+        position: u64,
+        records: u64,
+    ) -> Result<Option<Skipped>, SurveyError> {
+        let mut skipped = Skipped {
+            position,
+            ..Skipped::default()
+        };
+        let mut left = records;
+        let mut cursor = Cursor::new(&self.rules, partition, position);
+        while left > 0 {
+            if cursor.is_at_end(self.input) {
+                return Ok(None);
+            }
+            let at_most = u32::try_from(left).unwrap_or(u32::MAX);
+            match self.next(&mut cursor, at_most)? {
+                Next::Batch(batch) => {
+                    left -= u64::from(batch.count);
+                    skipped.position = batch.range.end;
+                    skipped.bytes += batch.range.end - batch.range.start;
+                    skipped.tail = batch.tail;
+                }
+                Next::Refused(record) => skipped.refused.push(record),
+                Next::ChunkEnd => {}
+            }
+        }
+        Ok(Some(skipped))
     }
 }

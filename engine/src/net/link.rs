@@ -19,8 +19,8 @@ pub(super) struct Outgoing {
 /// What becomes of its buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutgoingKind {
-    /// A frame of the pool. Where nobody answers it (acks=0), who takes it for delivered.
-    Frame { unanswered: Option<Waiting> },
+    /// A frame, and whose. Where nobody answers it (acks=0), they take it for delivered.
+    Frame { owner: Waiting, is_unanswered: bool },
     /// A part of a task's stream.
     Part { task: usize },
     /// A small request's own.
@@ -35,6 +35,8 @@ pub(super) struct Link {
     pub(super) live: Option<Live>,
     /// Counts the sockets that this link has had.
     pub(super) generation: u32,
+    /// Whose frames are still the kernel's, of sockets that are closed: by generation.
+    pub(super) orphans: Vec<(u32, OutgoingKind)>,
     pub(super) retry_at: Option<Instant>,
     pub(super) failures: u32,
     /// Which of the host's addresses is tried next.
@@ -63,6 +65,7 @@ impl Link {
             port,
             live: None,
             generation: 0,
+            orphans: Vec::new(),
             retry_at: None,
             failures: 0,
             next_address: 0,

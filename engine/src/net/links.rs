@@ -26,7 +26,11 @@ pub(crate) enum LinkEvent {
     /// Requests may be sent over one more link.
     Ready,
     /// A frame's bytes are the kernel's no more.
-    Frame { buffer: Buffer },
+    Frame {
+        buffer: Buffer,
+        /// `None`: a part of a stream that nobody waits for.
+        owner: Option<Waiting>,
+    },
     /// A request that nobody answers is out.
     Unanswered { waiting: Waiting },
     /// A part of a task's stream is out, or will never be.
@@ -248,14 +252,18 @@ impl Links {
         io: &mut Io,
         id: LinkId,
         payload: Payload,
-        unanswered: Option<Waiting>,
+        owner: Waiting,
+        is_unanswered: bool,
     ) {
         self.enqueue(
             io,
             id,
             Outgoing {
                 payload,
-                kind: OutgoingKind::Frame { unanswered },
+                kind: OutgoingKind::Frame {
+                    owner,
+                    is_unanswered,
+                },
             },
         );
     }
@@ -404,19 +412,13 @@ impl Links {
             waiting.push(self.take_waiting(token));
         }
         for outgoing in live.outbox.drain(..) {
-            if let OutgoingKind::Frame {
-                unanswered: Some(unanswered),
-            } = outgoing.kind
-            {
-                waiting.push(unanswered);
-            }
+            waiting.extend(unanswered(outgoing.kind));
             self.give_back(outgoing.kind, outgoing.payload, false);
         }
-        if let Some(OutgoingKind::Frame {
-            unanswered: Some(unanswered),
-        }) = live.sending
-        {
-            waiting.push(unanswered);
+        if let Some(kind) = live.sending {
+            waiting.extend(unanswered(kind));
+            let link = &mut self.links[id.0];
+            link.orphans.push((link.generation, kind));
         }
         self.back_off(now, id);
         self.events.push_back(LinkEvent::Lost {
@@ -431,7 +433,10 @@ impl Links {
             panic!("links send single buffers")
         };
         match kind {
-            OutgoingKind::Frame { .. } => self.events.push_back(LinkEvent::Frame { buffer }),
+            OutgoingKind::Frame { owner, .. } => {
+                let owner = Some(owner);
+                self.events.push_back(LinkEvent::Frame { buffer, owner });
+            }
             OutgoingKind::Part { task } => {
                 let result = if is_sent { Ok(buffer) } else { Err(buffer) };
                 self.events.push_back(LinkEvent::Streamed { task, result });
@@ -480,7 +485,8 @@ impl Links {
         match op {
             LinkOp::Connect if is_current => self.handle_connect(now, io, id, &completion.result),
             LinkOp::Connect => {}
-            LinkOp::Send => self.handle_send(now, io, id, is_current, completion),
+            LinkOp::Send if is_current => self.handle_send(now, io, id, completion),
+            LinkOp::Send => self.handle_late_send(id, generation, completion),
             LinkOp::Receive if is_current => self.handle_receive(now, io, id, completion),
             LinkOp::Receive => {}
         }
@@ -529,48 +535,46 @@ impl Links {
         io.receive(live.socket, buffer, range, token.token());
     }
 
-    fn handle_send(
-        &mut self,
-        now: Instant,
-        io: &mut Io,
-        id: LinkId,
-        is_current: bool,
-        completion: Completion,
-    ) {
-        let Returned::Payload(payload) = completion.buffers else {
-            panic!("a send gives its payload back");
-        };
-        if !is_current {
-            // Of a socket that is closed: only the buffer matters. Frames and parts are told apart
-            // by their owner, by size.
-            if let Payload::One { buffer, .. } = payload {
-                self.events.push_back(LinkEvent::Frame { buffer });
-            }
-            return;
-        }
+    fn handle_send(&mut self, now: Instant, io: &mut Io, id: LinkId, completion: Completion) {
+        let payload = payload_of(completion.buffers);
         let live = self.links[id.0].live.as_mut().expect("it is current");
         let kind = live.sending.take().expect("it was sending");
+        self.give_back(kind, payload, completion.result.is_ok());
         match completion.result {
             Ok(_) => {
-                self.give_back(kind, payload, true);
-                if let OutgoingKind::Frame {
-                    unanswered: Some(waiting),
-                } = kind
-                {
+                if let Some(waiting) = unanswered(kind) {
                     self.events.push_back(LinkEvent::Unanswered { waiting });
                 }
                 self.pump(io, id);
             }
             Err(error) => {
-                live.sending = match kind {
-                    OutgoingKind::Frame {
-                        unanswered: Some(_),
-                    } => Some(kind),
-                    _ => None,
-                };
-                self.give_back(kind, payload, false);
+                let waiting = unanswered(kind);
                 self.close(now, io, id, (&error).into());
+                if let (Some(waiting), Some(LinkEvent::Lost { waiting: lost, .. })) =
+                    (waiting, self.events.back_mut())
+                {
+                    lost.push(waiting);
+                }
             }
+        }
+    }
+
+    /// Of a socket that is closed: only the buffer matters.
+    fn handle_late_send(&mut self, id: LinkId, generation: u32, completion: Completion) {
+        let payload = payload_of(completion.buffers);
+        let orphans = &mut self.links[id.0].orphans;
+        let at = orphans
+            .iter()
+            .position(|&(orphaned, _)| orphaned == generation)
+            .expect("what was being sent when its socket was closed is an orphan");
+        let (_, kind) = orphans.swap_remove(at);
+        match (kind, payload) {
+            // Its task has ended.
+            (OutgoingKind::Part { .. }, Payload::One { buffer, .. }) => {
+                let owner = None;
+                self.events.push_back(LinkEvent::Frame { buffer, owner });
+            }
+            (kind, payload) => self.give_back(kind, payload, false),
         }
     }
 
@@ -614,5 +618,23 @@ impl Links {
             live.receive = Some(buffer);
         }
         self.receive(io, id);
+    }
+}
+
+/// Who takes it for delivered when it is out.
+fn unanswered(kind: OutgoingKind) -> Option<Waiting> {
+    match kind {
+        OutgoingKind::Frame {
+            owner,
+            is_unanswered: true,
+        } => Some(owner),
+        _ => None,
+    }
+}
+
+fn payload_of(buffers: Returned) -> Payload {
+    match buffers {
+        Returned::Payload(payload) => payload,
+        Returned::None | Returned::Buffer(_) => panic!("a send gives its payload back"),
     }
 }

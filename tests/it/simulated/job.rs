@@ -177,7 +177,7 @@ impl Job {
         let start = PartitionStart {
             partition,
             slot,
-            writer,
+            writer: Some(writer),
             identity: identity(&slot),
             is_known,
             unconfirmed,
@@ -305,6 +305,7 @@ impl Job {
                     reason: record.reason(config.record_bytes_max),
                     partition: go_on.partition,
                     range: record.range.clone(),
+                    content: None,
                 };
                 rejects.insert(record.range.start, reject);
             }

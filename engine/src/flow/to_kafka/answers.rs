@@ -1,5 +1,6 @@
 //! What answers do: the one path on which anything flows back.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use protocol::client::producer::{BatchId, BrokerState, Identity, Sequence, Verdi
 use protocol::error_code::ErrorCode;
 use protocol::hot::produce::{PartitionAnswer, ProduceResponse};
 
+use super::sequential::has_its_frames;
 use super::{FlowError, ToKafka};
 use crate::flow::config::Progress;
 use crate::flow::cut::Cursor;
@@ -86,6 +88,9 @@ impl ToKafka {
         let Some(id) = self.lanes[lane].partitions[index].producer.poll_send(now) else {
             return Ok(());
         };
+        if self.sequential.is_some() {
+            return self.send_kept(now, lane, index, id);
+        }
         if self.link_of(now, lane, index).is_some() {
             self.begin_again(now, lane, index, id)?;
         }
@@ -245,11 +250,9 @@ impl ToKafka {
         if partition.settle(&mut acknowledged) {
             partition.store();
             Progress::add(&self.progress.records, partition.slot.records - records);
-            let batches: u64 = acknowledged
-                .iter()
-                .map(|batch| batch.body.range.end - batch.body.range.start)
-                .sum();
+            let batches: u64 = acknowledged.iter().map(|b| b.body.input_bytes).sum();
             Progress::add(&self.progress.bytes, batches);
+            self.release_kept(acknowledged);
         }
         Ok(())
     }
@@ -368,18 +371,25 @@ impl ToKafka {
         let Some((head, error)) = partition.producer.refused_head() else {
             return Ok(());
         };
-        let (count, piece) = (head.count, head.body.clone());
+        // What the kernel still has comes back by itself.
+        if self.sequential.is_some() && !has_its_frames(partition) {
+            return Ok(());
+        }
+        let (count, range) = (head.count, head.body.range.clone());
         if count == 1 {
-            return self.leave_out(now, lane, index, &piece, error);
+            return self.leave_out(now, lane, index, range, error);
         }
         let at = match partition.refused_at.filter(|&at| at < count) {
             Some(0) => 1,
             Some(at) => at,
             None => count / 2,
         };
-        if self.begin_split(now, lane, index, &piece, at)? {
-            self.lanes[lane].partitions[index].refused_at = None;
+        if self.sequential.is_some() {
+            self.split_kept(lane, index, at)?;
+        } else if !self.begin_split(now, lane, index, range, at)? {
+            return Ok(());
         }
+        self.lanes[lane].partitions[index].refused_at = None;
         Ok(())
     }
 
@@ -402,6 +412,12 @@ impl ToKafka {
         partition
             .producer
             .split_head(vec![(at, first), (count - at, second)]);
+        self.note_recut(lane, index)
+    }
+
+    /// The partition's batches are not all cut by the rules any more.
+    pub(super) fn note_recut(&mut self, lane: usize, index: usize) -> Result<(), FlowError> {
+        let partition = &mut self.lanes[lane].partitions[index];
         if !partition.slot.is_recut {
             // Before the first of them is sent: whoever resumes must not take them for the whole.
             partition.slot.is_recut = true;
@@ -424,7 +440,7 @@ impl ToKafka {
         now: Instant,
         lane: usize,
         index: usize,
-        piece: &Piece,
+        range: Range<u64>,
         error: ErrorCode,
     ) -> Result<(), FlowError> {
         let identity = self.lanes[lane].partitions[index].producer.identity();
@@ -440,14 +456,14 @@ impl ToKafka {
             epoch: identity.epoch + 1,
             ..identity
         });
-        self.make_hole(lane, index, piece, error, next)
+        self.make_hole(lane, index, range, error, next)
     }
 
     fn make_hole(
         &mut self,
         lane: usize,
         index: usize,
-        piece: &Piece,
+        range: Range<u64>,
         error: ErrorCode,
         identity: Option<Identity>,
     ) -> Result<(), FlowError> {
@@ -456,13 +472,21 @@ impl ToKafka {
             Some(said) => format!("{error}: {said}"),
             None => format!("{error}: {}", error.meaning()),
         };
-        self.reject(lane, index, piece.range.clone(), reason)?;
+        let content = self.kept_record(lane, index)?;
+        self.reject(lane, index, range.clone(), reason, content)?;
         let partition = &mut self.lanes[lane].partitions[index];
-        partition.producer.make_hole(identity);
-        partition.rewind(piece.range.end);
+        let left = partition.producer.make_hole(identity);
         partition.refused_at = None;
+        let is_recut = if self.sequential.is_some() {
+            self.send_under_new_epoch(lane, index, left)
+        } else {
+            partition.rewind(range.end);
+            partition.cursor = Cursor::new(&self.config.rules, partition.index, range.end);
+            false
+        };
+        let partition = &mut self.lanes[lane].partitions[index];
         let slot = &mut partition.slot;
-        slot.position = piece.range.end;
+        slot.position = slot.position.max(range.end);
         slot.rejects += 1;
         if let Some(identity) = identity {
             slot.producer_id = identity.producer_id;
@@ -470,8 +494,7 @@ impl ToKafka {
             slot.next_sequence = -1;
         }
         slot.clean = false;
-        slot.is_recut = false;
-        partition.cursor = Cursor::new(&self.config.rules, partition.index, piece.range.end);
+        slot.is_recut = is_recut;
         partition.store();
         self.sync()
     }
@@ -516,7 +539,7 @@ impl ToKafka {
         let Some((head, error)) = partition.producer.refused_head() else {
             return Ok(());
         };
-        let piece = head.body.clone();
-        self.make_hole(lane, index, &piece, error, Some(identity))
+        let range = head.body.range.clone();
+        self.make_hole(lane, index, range, error, Some(identity))
     }
 }

@@ -190,9 +190,9 @@ impl ToKafka {
             start: BATCH_AT - head_bytes,
             end: BATCH_AT + batch_bytes + TAIL_BYTES,
         };
-        let unanswered = (self.config.acks == 0).then_some(waiting);
+        let is_unanswered = self.config.acks == 0;
         self.links
-            .send_frame(&mut self.io, link, payload, unanswered);
+            .send_frame(&mut self.io, link, payload, waiting, is_unanswered);
         self.note_sent(now, lane, index, id, batch_bytes as u64, link);
         Ok(())
     }

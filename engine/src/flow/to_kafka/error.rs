@@ -8,6 +8,7 @@ use protocol::client::producer::ProducerError;
 use protocol::records::compression::LevelError;
 
 use crate::cluster::ClusterError;
+use crate::feed::FeedError;
 use crate::files::FileError;
 use crate::flow::config::LoadConfig;
 
@@ -52,6 +53,18 @@ pub enum FlowError {
         path: PathBuf,
         /// Where the batch begins.
         offset: u64,
+    },
+    /// What is read once could not be read.
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    /// What is read again after a crash is not what it was.
+    #[error(
+        "the input changed since it was loaded: behind position {position} other records follow than \
+         those that were sent; --restart forgets what was loaded and begins anew"
+    )]
+    OtherRecords {
+        /// Where the batch begins.
+        position: u64,
     },
     /// A partition cannot go on.
     #[error("topic {topic}, partition {partition}{at}: {error}{said}")]

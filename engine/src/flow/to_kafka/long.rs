@@ -18,7 +18,7 @@ use super::batch::{BATCH_AT, produce_to, timestamp_now};
 use super::tasks::{Next, Task, Work};
 use super::{FlowError, ToKafka};
 use crate::flow::LinkId;
-use crate::flow::config::{Reject, TooLarge};
+use crate::flow::config::{Reject, RejectContent, TooLarge};
 use crate::flow::piece::{LongValue, Piece, TAIL_BYTES_MAX, Tail};
 use crate::flow::window::Window;
 use crate::input::Input;
@@ -175,6 +175,7 @@ impl ToKafka {
             .is_some_and(|bytes| (HEADER_BYTES + framed_bytes(bytes, 0)) as u64 <= limit);
         if !fits {
             let record = TooLarge {
+                dealt: None,
                 range: range.clone(),
                 value_bytes: value.bytes,
             };
@@ -200,7 +201,7 @@ impl ToKafka {
         record: TooLarge,
     ) -> Result<(), FlowError> {
         let reason = record.reason(self.config.record_bytes_max);
-        self.reject(lane, index, record.range.clone(), reason)?;
+        self.reject(lane, index, record.range.clone(), reason, None)?;
         self.lanes[lane].partitions[index].refuse(record.range);
         Ok(())
     }
@@ -212,13 +213,17 @@ impl ToKafka {
         index: usize,
         range: Range<u64>,
         reason: String,
+        content: Option<RejectContent>,
     ) -> Result<(), FlowError> {
         let noted = &mut self.lanes[lane].partitions[index].noted;
         if let Some(at) = noted.iter().position(|&start| start == range.start) {
             noted.swap_remove(at);
             return Ok(());
         }
-        let (file, file_offset) = self.config.input.locate(range.start);
+        let (file, file_offset) = match &self.sequential {
+            Some(sequential) => sequential.locate(range.start),
+            None => self.config.input.locate(range.start),
+        };
         let partition = self.lanes[lane].partitions[index].index;
         let reject = Reject {
             file,
@@ -226,6 +231,7 @@ impl ToKafka {
             reason,
             partition,
             range,
+            content,
         };
         self.observer
             .reject(&reject)

@@ -1,12 +1,15 @@
-//! File → Kafka in split mode: one shard's loop.
+//! File → Kafka: one shard's loop.
 //!
-//! A lane owns some partitions, a producer id, and a connection to each broker that leads one of them. A
+//! In split mode a lane owns some partitions, a producer id, and a connection to each broker that leads one of them. A
 //! task reads a window of the input for one partition; when it is read, its lines are framed into the
 //! open batch, the batch is sealed and sent, and all that is kept is its range (a `Piece`). What must be
 //! sent again is read and framed again. The answer comes back along one path: link → producer →
 //! partition's slot → observer.
 //!
-//! Everything is bounded by the buffers made at start: a task needs a read buffer, a batch a frame.
+//! In sequential mode one reader deals records out ([`Sequential`]); a batch is kept until it is acknowledged.
+//!
+//! Everything is bounded: a task needs a read buffer made at start, a batch a frame, and what is kept has a
+//! budget.
 
 mod answers;
 mod batch;
@@ -14,6 +17,7 @@ mod error;
 mod lane;
 mod long;
 mod pace;
+mod sequential;
 mod tasks;
 
 use std::sync::Arc;
@@ -25,15 +29,17 @@ use protocol::records::kernel::Framer;
 pub use error::FlowError;
 use lane::Lane;
 use pace::Pace;
+pub use sequential::{Sequential, SequentialConfig};
 use tasks::Task;
 
 use super::config::{LoadConfig, LoadObserver, PartitionStart, Progress};
+use super::partition::Partition;
 use crate::cluster::Cluster;
 use crate::files::Files;
 use crate::io::{Completion, Io};
 use crate::limits;
 use crate::memory::{Buffer, Pool};
-use crate::net::{LinkEvent, Links, Purpose};
+use crate::net::{LinkEvent, Links, Purpose, Waiting};
 use crate::positions::PartitionSlot;
 
 /// How long what is in flight is waited for after a stop.
@@ -58,6 +64,8 @@ pub struct ToKafka {
     compressor: Option<Compressor>,
     /// What is compressed goes here, and the buffers change places.
     scratch: Option<Buffer>,
+    /// Where one reader deals records out.
+    sequential: Option<Sequential>,
     pace: Pace,
     progress: Arc<Progress>,
     observer: Arc<dyn LoadObserver>,
@@ -90,16 +98,46 @@ impl ToKafka {
         progress: Arc<Progress>,
         observer: Arc<dyn LoadObserver>,
     ) -> Result<Self, FlowError> {
-        let now = io.now();
-        let reads = Pool::new(
+        let buffers = (
             limits::read_buffers(lanes.len()),
-            config.rules.window_bytes(),
+            limits::frame_buffers(lanes.len()),
         );
+        Self::with_buffers(io, config, cluster, lanes, progress, observer, buffers)
+    }
+
+    /// As [`Self::new`], for an input that one reader deals out.
+    pub fn sequential(
+        io: Io,
+        config: LoadConfig,
+        cluster: Cluster,
+        lanes: Vec<Vec<PartitionStart>>,
+        progress: Arc<Progress>,
+        observer: Arc<dyn LoadObserver>,
+        sequential: SequentialConfig,
+    ) -> Result<Self, FlowError> {
+        let none = (0, 0);
+        let mut flow = Self::with_buffers(io, config, cluster, lanes, progress, observer, none)?;
+        flow.scratch = None;
+        flow.sequential = Some(Sequential::new(&flow.io, &flow.lanes, sequential)?);
+        Ok(flow)
+    }
+
+    fn with_buffers(
+        io: Io,
+        config: LoadConfig,
+        cluster: Cluster,
+        lanes: Vec<Vec<PartitionStart>>,
+        progress: Arc<Progress>,
+        observer: Arc<dyn LoadObserver>,
+        (read_buffers, frame_buffers): (usize, usize),
+    ) -> Result<Self, FlowError> {
+        let now = io.now();
+        let reads = Pool::new(read_buffers, config.rules.window_bytes());
         let window_bytes = config.rules.window_bytes();
         let frame_bytes = limits::frame_bytes(config.rules.batch_bytes_max);
         // Buffers that come back are told apart by their size.
         let frame_bytes = frame_bytes + usize::from(frame_bytes == window_bytes);
-        let frames = Pool::new(limits::frame_buffers(lanes.len()), frame_bytes);
+        let frames = Pool::new(frame_buffers, frame_bytes);
         let lanes = lanes
             .into_iter()
             .map(|starts| Lane::new(now, &config, starts))
@@ -117,6 +155,7 @@ impl ToKafka {
             lanes,
             cluster,
             tasks: Vec::new(),
+            sequential: None,
             reads,
             frames,
             frame_bytes,
@@ -169,6 +208,9 @@ impl ToKafka {
         let now = self.io.now();
         if self.draining.is_none() && self.progress.is_stopping() {
             self.draining = Some(now + DRAIN_TIMEOUT);
+            if let Err(error) = self.flush_read_once() {
+                self.fail(now, error);
+            }
         }
         if let Err(error) = self.step(now) {
             self.fail(now, error);
@@ -217,6 +259,9 @@ impl ToKafka {
     }
 
     fn is_finished(&self) -> bool {
+        if let Some(sequential) = &self.sequential {
+            return sequential.is_over() && self.is_idle();
+        }
         let input_bytes = self.config.input.bytes();
         let all = |lane: &Lane| lane.partitions.iter().all(|p| p.is_done(input_bytes));
         self.lanes.iter().all(all)
@@ -224,9 +269,17 @@ impl ToKafka {
 
     fn is_over(&self, now: Instant) -> bool {
         match self.draining {
-            Some(until) => now >= until || (self.on_wire() == 0 && self.tasks_under_way() == 0),
+            Some(until) if now >= until => true,
+            // What was read and cannot be read again is not left behind.
+            Some(_) if self.failure.is_none() && self.is_read_once() => self.is_idle(),
+            Some(_) => self.on_wire() == 0 && self.tasks_under_way() == 0,
             None => self.is_finished(),
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        let mut partitions = self.lanes.iter().flat_map(|lane| &lane.partitions);
+        partitions.all(Partition::is_idle)
     }
 
     fn on_wire(&self) -> usize {
@@ -253,13 +306,17 @@ impl ToKafka {
         for lane in 0..self.lanes.len() {
             self.look_after(now, lane)?;
         }
-        if self.draining.is_none() {
-            self.start_tasks(now)?;
+        match (self.draining, &self.sequential) {
+            (Some(_), _) => Ok(()),
+            (None, None) => self.start_tasks(now),
+            (None, Some(_)) => self.deal(now),
         }
-        Ok(())
     }
 
     fn next_look(&self, now: Instant) -> Instant {
+        if self.draining.is_none() && self.sequential.as_ref().is_some_and(Sequential::has_more) {
+            return now;
+        }
         let mut until = now + TICK;
         let producers = self.lanes.iter().flat_map(|lane| &lane.partitions);
         let timeouts = producers.filter_map(|partition| partition.producer.poll_timeout());
@@ -268,6 +325,7 @@ impl ToKafka {
             self.cluster.poll_timeout(now),
             self.links.poll_timeout(),
             self.pace.poll_timeout(),
+            self.sequential.as_ref().and_then(Sequential::poll_timeout),
         ];
         // What was due at `now` was tried: what could not go on waits for an event, not for the clock.
         for at in timeouts
@@ -293,7 +351,7 @@ impl ToKafka {
         while let Some(event) = self.links.poll_event() {
             match event {
                 LinkEvent::Ready => {}
-                LinkEvent::Frame { buffer } => self.put_buffer(buffer),
+                LinkEvent::Frame { buffer, owner } => self.handle_frame(buffer, owner),
                 LinkEvent::Unanswered { waiting } => self.handle_unanswered(now, waiting)?,
                 LinkEvent::Streamed { task, result } => self.handle_streamed(now, task, result)?,
                 LinkEvent::Reply {
@@ -314,6 +372,13 @@ impl ToKafka {
             }
         }
         Ok(())
+    }
+
+    fn handle_frame(&mut self, buffer: Buffer, owner: Option<Waiting>) {
+        match owner {
+            Some(owner) if self.sequential.is_some() => self.keep_again(buffer, owner),
+            _ => self.put_buffer(buffer),
+        }
     }
 
     fn put_buffer(&mut self, buffer: Buffer) {

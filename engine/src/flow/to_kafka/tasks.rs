@@ -1,6 +1,7 @@
 //! Tasks: what reads the input for a partition, and what becomes of the bytes.
 
 use std::io;
+use std::ops::Range;
 use std::time::Instant;
 
 use protocol::client::producer::BatchId;
@@ -9,7 +10,6 @@ use super::batch::Frame;
 use super::long::{Scan, Stream};
 use super::{FlowError, ToKafka};
 use crate::flow::cut::{Cursor, Cut, OpenBatch, cut, frame_until, records_bytes_max};
-use crate::flow::piece::Piece;
 use crate::flow::window::Window;
 use crate::io::{Completion, Returned};
 use crate::net::Purpose;
@@ -195,14 +195,14 @@ impl ToKafka {
         now: Instant,
         lane: usize,
         partition: usize,
-        piece: &Piece,
+        range: Range<u64>,
         at: u32,
     ) -> Result<bool, FlowError> {
         let Some(buffer) = self.reads.take() else {
             return Ok(false);
         };
-        let end = piece.range.end.min(piece.range.start + buffer.len() as u64);
-        let window = Window::new(buffer, piece.range.start..end);
+        let end = range.end.min(range.start + buffer.len() as u64);
+        let window = Window::new(buffer, range.start..end);
         self.add_task(
             now,
             lane,
@@ -573,6 +573,6 @@ impl ToKafka {
     }
 }
 
-fn batch_state(batch: &OpenBatch<'_>) -> (usize, u32, std::ops::Range<u64>) {
+fn batch_state(batch: &OpenBatch<'_>) -> (usize, u32, Range<u64>) {
     (batch.written, batch.records, batch.range.clone())
 }

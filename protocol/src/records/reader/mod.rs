@@ -10,8 +10,11 @@ mod aborted;
 
 use super::DecodeError;
 use super::builder::RecordHeader;
+use super::builder::Sealed;
 use super::crc::crc32c;
-use super::header::{BatchHeader, CRC_FROM, Compression, HEADER_BYTES, MAGIC_AT, TimestampType};
+use super::header::{
+    Attributes, BatchHeader, CRC_FROM, Compression, HEADER_BYTES, MAGIC_AT, TimestampType,
+};
 use super::varint::Cursor;
 
 pub use aborted::AbortedRanges;
@@ -254,6 +257,37 @@ pub struct Records<'a> {
 }
 
 impl<'a> Records<'a> {
+    /// The `count` records of a section whose header is not written yet. Their offsets and times are as
+    /// in a batch at offset 0 and time 0.
+    pub fn of_section(section: &'a [u8], count: u32) -> Result<Self, DecodeError> {
+        let left = count as usize;
+        if left > section.len() / RECORD_BYTES_MIN {
+            let (what, value) = ("records count", i64::from(count));
+            return Err(DecodeError::OutOfRange {
+                what,
+                position: 0,
+                value,
+            });
+        }
+        let header = Sealed {
+            attributes: Attributes::default(),
+            base_timestamp: 0,
+            max_timestamp: 0,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            records_count: count.cast_signed(),
+        };
+        Ok(Self {
+            cursor: Cursor::new(section, 0),
+            left,
+            delta_least: 0,
+            header: header.header(HEADER_BYTES + section.len()),
+            moved_by: 0,
+            failed: false,
+        })
+    }
+
     /// How many records are left.
     pub fn left(&self) -> usize {
         self.left
