@@ -183,6 +183,11 @@ impl ToKafka {
             // Bytes that make no sense: the connection is of no use, and everything on it is open.
             let error = LinkError::System("an answer to Produce makes no sense".to_owned());
             self.links.close(now, &mut self.io, link, error);
+            // This one too, though the connection takes it for answered and will not name it.
+            self.note_answered(lane, index, id);
+            let partition = &mut self.lanes[lane].partitions[index];
+            partition.producer.handle_lost(now);
+            partition.link = None;
             return Ok(());
         };
         if let Some(hint) = answer.current_leader {
