@@ -117,7 +117,8 @@ pub enum ResumeError {
 }
 
 impl ResumeError {
-    /// A broker that could not be asked, or no longer leads: another may answer, or the same one soon.
+    /// A broker that could not be asked, answered nonsense, or no longer leads: another may answer, or
+    /// the same one soon.
     fn is_passing(&self) -> bool {
         match self {
             Self::Control(error) | Self::Tail(TailError::Control(error)) => matches!(
@@ -126,8 +127,10 @@ impl ResumeError {
                     | ControlError::Request { .. }
                     | ControlError::Advertised { .. }
                     | ControlError::UnknownBroker { .. }
+                    | ControlError::Malformed { .. }
             ),
             Self::Tail(TailError::Refused { error, .. }) => error.is_retriable(),
+            Self::Tail(TailError::Malformed { .. }) => true,
             _ => false,
         }
     }

@@ -77,7 +77,7 @@ pub enum TailError {
         /// The error.
         error: ErrorCode,
     },
-    /// What it answered makes no sense.
+    /// What it answered makes no sense, or was altered on its way.
     #[error("cannot read the end of partition {partition}: its batches are malformed")]
     Malformed {
         /// The partition, or the first of those asked for.
@@ -142,7 +142,10 @@ fn read_leader(
         if readings.iter().all(|reading| reading.is_done) {
             return Ok(());
         }
-        let body = fetch(control, topic, topic_id, leader, readings)?;
+        // A connection that breaks in the quiet at the end must not make all be read again.
+        let body = control.until(now + LEADER_TIMEOUT, |control| {
+            fetch(control, topic, topic_id, leader, readings)
+        })?;
         let first = readings[0].request.partition;
         let malformed = |_| TailError::Malformed { partition: first };
         let response = FetchResponse::read(body.0, &body.1).map_err(malformed)?;
@@ -185,7 +188,10 @@ fn go_to_beginning(
     let request = ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_topics(vec![listed]);
-    let response = control.call(To::Broker(leader), &request)?;
+    let deadline = control.now() + LEADER_TIMEOUT;
+    let response = control.until(deadline, |control| {
+        control.call(To::Broker(leader), &request)
+    })?;
     let mut answers = response.topics.iter().flat_map(|topic| &topic.partitions);
     let answer = answers.next().ok_or(TailError::Malformed { partition })?;
     let error = match ErrorCode(answer.error_code) {
@@ -207,7 +213,7 @@ fn fetch(
     topic_id: [u8; 16],
     leader: i32,
     readings: &[Reading],
-) -> Result<(i16, Vec<u8>), TailError> {
+) -> Result<(i16, Vec<u8>), ControlError> {
     let partitions: Vec<FetchPartition> = readings
         .iter()
         .filter(|reading| !reading.is_done)
@@ -227,7 +233,7 @@ fn fetch(
         id: topic_id,
         partitions: &partitions,
     }];
-    let answer = control.exchange(
+    control.exchange(
         To::Broker(leader),
         ApiKey::Fetch,
         |connection, token, out| {
@@ -248,8 +254,7 @@ fn fetch(
             request.write(out);
             Ok(())
         },
-    )?;
-    Ok(answer)
+    )
 }
 
 /// Notes what is ours. Says whether anything new came.
@@ -284,6 +289,8 @@ fn handle_fetched(
     let mut has_moved = false;
     let mut batches = Batches::new(fetched.records);
     for batch in &mut batches {
+        // A header that was altered on its way would make a batch of ours another's, or the reverse.
+        let batch = batch.and_then(|batch| batch.check_crc().map(|()| batch));
         let batch = batch.map_err(|_| TailError::Malformed { partition })?;
         let header = batch.header();
         if header.last_offset() < reading.offset {
