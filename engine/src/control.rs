@@ -18,6 +18,9 @@ use crate::net::{LinkError, LinkEvent, Links, Purpose, Waiting, decode};
 /// How long servers that refuse at once are tried.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Before something that failed is asked once more.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// Whom a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum To {
@@ -93,6 +96,18 @@ pub enum ControlError {
     /// The rings themselves failed.
     #[error("cannot wait for I/O: {0}")]
     Reap(#[from] io::Error),
+}
+
+impl ControlError {
+    /// The connection was there and broke, or brought nonsense. What was asked may have been done or
+    /// not.
+    fn is_broken_exchange(&self) -> bool {
+        match self {
+            Self::Lost { .. } | Self::Malformed { .. } => true,
+            Self::Request { error, .. } => *error == RequestError::NotReady,
+            _ => false,
+        }
+    }
 }
 
 /// A client that waits for each answer.
@@ -232,6 +247,26 @@ impl Control {
                 }
                 _ => {}
             }
+        }
+    }
+
+    /// Asks, and asks again while connections break before the answer is there, until `deadline`. For
+    /// what may be asked twice.
+    pub fn until<T>(
+        &mut self,
+        deadline: Instant,
+        mut ask: impl FnMut(&mut Self) -> Result<T, ControlError>,
+    ) -> Result<T, ControlError> {
+        loop {
+            let error = match ask(self) {
+                Err(error) if error.is_broken_exchange() => error,
+                answered => return answered,
+            };
+            if self.now() + ASK_AGAIN_AFTER >= deadline {
+                return Err(error);
+            }
+            tracing::info!("asking again: {error}");
+            self.pause(ASK_AGAIN_AFTER)?;
         }
     }
 

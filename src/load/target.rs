@@ -1,8 +1,8 @@
 //! The topic as a load finds it: made if asked for, checked for what would go wrong later.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use engine::control::{Control, To};
+use engine::control::{Control, ControlError, To};
 use kafka_protocol::messages::create_topics_request::CreatableTopic;
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -55,7 +55,7 @@ pub(super) fn find(control: &mut Control, options: &LoadOptions) -> Result<Topic
     let deadline = control.now() + options.producer.block_max;
     let mut was_created = false;
     loop {
-        let response = control.metadata(&options.topic)?;
+        let response = control.until(deadline, |control| control.metadata(&options.topic))?;
         let topic = response.topics.first().cloned().unwrap_or_default();
         let error = ErrorCode(topic.error_code);
         let is_unknown = error == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
@@ -88,7 +88,8 @@ pub(super) fn look(
     control: &mut Control,
     options: &LoadOptions,
 ) -> Result<Option<Topic>, LoadError> {
-    let response = control.metadata(&options.topic)?;
+    let deadline = control.now() + options.producer.block_max;
+    let response = control.until(deadline, |control| control.metadata(&options.topic))?;
     let topic = response.topics.first().cloned().unwrap_or_default();
     let error = ErrorCode(topic.error_code);
     let would_create =
@@ -170,7 +171,7 @@ fn create(control: &mut Control, options: &LoadOptions) -> Result<(), LoadError>
         .with_timeout_ms(i32::try_from(timeout).unwrap_or(i32::MAX));
     let deadline = control.now() + options.producer.block_max;
     loop {
-        let response = control.call(To::Any, &request)?;
+        let response = control.until(deadline, |control| control.call(To::Any, &request))?;
         let Some(created) = response.topics.first() else {
             let what = "the answer names no topic".to_owned();
             return Err(LoadError::NotCreated {
@@ -210,7 +211,8 @@ fn describe(
         .map(|p| (p.partition_index, p.leader_id.0, p.leader_epoch))
         .collect();
     leaders.sort_unstable();
-    let configs = configs(control, &options.topic, leaders[0].1)?;
+    let deadline = control.now() + options.producer.block_max;
+    let configs = configs(control, &options.topic, leaders[0].1, deadline)?;
     let value = |key: &str| {
         configs
             .iter()
@@ -248,6 +250,7 @@ fn configs(
     control: &mut Control,
     topic: &str,
     broker: i32,
+    deadline: Instant,
 ) -> Result<Vec<(String, String)>, LoadError> {
     let resource = |kind, name: String, keys: &[&'static str]| {
         let keys = keys
@@ -270,7 +273,9 @@ fn configs(
     ];
     // A broker answers for its own configuration only.
     let request = DescribeConfigsRequest::default().with_resources(resources);
-    let response = control.call(To::Broker(broker), &request)?;
+    let response = control.until(deadline, |control| {
+        control.call(To::Broker(broker), &request)
+    })?;
     let mut values = Vec::new();
     for result in &response.results {
         let error = ErrorCode(result.error_code);
@@ -301,7 +306,7 @@ pub(super) fn init_producer_id(
         .with_producer_epoch(-1);
     let deadline = control.now() + options.producer.block_max;
     loop {
-        let response = control.call(To::Any, &request)?;
+        let response = control.until(deadline, |control| control.call(To::Any, &request))?;
         let error = ErrorCode(response.error_code);
         if error.is_none() {
             return Ok((response.producer_id.0, response.producer_epoch));
@@ -333,7 +338,9 @@ pub(super) fn end_offsets(
         leaders.dedup();
         let mut last_error = ErrorCode::NONE;
         for leader in leaders {
-            ask_ends(control, topic, leader, &mut ends, &mut last_error)?;
+            control.until(deadline, |control| {
+                ask_ends(control, topic, leader, &mut ends, &mut last_error)
+            })?;
         }
         if ends.iter().all(Option::is_some) {
             return Ok(ends.into_iter().flatten().collect());
@@ -355,7 +362,7 @@ fn ask_ends(
     leader: i32,
     ends: &mut [Option<i64>],
     last_error: &mut ErrorCode,
-) -> Result<(), LoadError> {
+) -> Result<(), ControlError> {
     const LATEST: i64 = -1;
     let asked: Vec<ListOffsetsPartition> = (0..)
         .zip(&topic.leaders)
