@@ -3,8 +3,10 @@
 //! One binary, so that the brokers it starts and the judge's JVM are shared by all tests.
 
 mod cli;
+mod faults;
 mod kafka;
 mod kill;
 mod load;
+mod proxy;
 mod readme;
 mod tidy;

@@ -17,11 +17,11 @@ use crate::kafka::lines::{
 const LIMIT: Duration = Duration::from_secs(150);
 
 /// The limit of most topics: a hundred lines or so make a batch.
-pub(super) const MESSAGE_BYTES: usize = 20_000;
+pub(crate) const MESSAGE_BYTES: usize = 20_000;
 
 /// The files of a job and the flags that every start of it has.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(crate) struct Job {
     directory: TempDir,
     topic: String,
     flags: Vec<String>,
@@ -41,7 +41,7 @@ struct Refused {
 }
 
 impl Job {
-    pub(super) fn new(topic: &str) -> Self {
+    pub(crate) fn new(topic: &str) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("kill-")
             .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
@@ -58,7 +58,7 @@ impl Job {
     }
 
     /// One file of short lines for a new topic of small batches.
-    pub(super) fn short(
+    pub(crate) fn short(
         judge: &Judge,
         topic: &str,
         partitions: i32,
@@ -74,7 +74,7 @@ impl Job {
         )
     }
 
-    pub(super) fn short_into(
+    pub(crate) fn short_into(
         judge: &Judge,
         topic: &str,
         new: NewTopic,
@@ -89,21 +89,21 @@ impl Job {
             .file(&[lines], MESSAGE_BYTES)
     }
 
-    pub(super) fn topic(&self) -> &str {
+    pub(crate) fn topic(&self) -> &str {
         &self.topic
     }
 
-    pub(super) fn to(self, bootstrap: &str) -> Self {
+    pub(crate) fn to(self, bootstrap: &str) -> Self {
         self.flags(&["-b", bootstrap])
     }
 
-    pub(super) fn flags(mut self, flags: &[&str]) -> Self {
+    pub(crate) fn flags(mut self, flags: &[&str]) -> Self {
         self.flags.extend(flags.iter().map(|&flag| flag.to_owned()));
         self
     }
 
     /// One more file: these, one behind the other. Those longer than `line_bytes_max` are refused.
-    pub(super) fn file(mut self, parts: &[Lines], line_bytes_max: usize) -> Self {
+    pub(crate) fn file(mut self, parts: &[Lines], line_bytes_max: usize) -> Self {
         let index = self.files.len();
         let mut content = Vec::new();
         for part in parts {
@@ -131,7 +131,7 @@ impl Job {
     }
 
     /// The broker may refuse lines that are longer than it takes by then.
-    pub(super) fn which_may_be_refused(self) -> Self {
+    pub(crate) fn which_may_be_refused(self) -> Self {
         Self {
             may_refuse: true,
             ..self
@@ -142,16 +142,16 @@ impl Job {
         self.directory.path().join(format!("inputs/{index:05}"))
     }
 
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         read_log(&self.path("log"))
     }
 
     /// Where its state lies, once it has one.
-    pub(super) fn state(&self) -> Option<PathBuf> {
+    pub(crate) fn state(&self) -> Option<PathBuf> {
         let entries = std::fs::read_dir(self.path("state")).ok()?;
         let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
         paths.find(|path| {
@@ -160,12 +160,12 @@ impl Job {
         })
     }
 
-    pub(super) fn spawn(&self) -> Process {
+    pub(crate) fn spawn(&self) -> Process {
         self.spawn_with(&[])
     }
 
     /// Starts it, with more flags.
-    pub(super) fn spawn_with(&self, more: &[&str]) -> Process {
+    pub(crate) fn spawn_with(&self, more: &[&str]) -> Process {
         let text = |path: &Path| path.to_str().expect("our paths are text").to_owned();
         let mut arguments = vec!["load".to_owned(), text(&self.path("inputs"))];
         arguments.extend([
@@ -197,18 +197,18 @@ impl Job {
 
     /// Fails the test unless this is the end of a load that delivered everything.
     #[track_caller]
-    pub(super) fn assert_done(&self, end: End) {
+    pub(crate) fn assert_done(&self, end: End) {
         assert_eq!(end, self.done(), "{}", self.log());
     }
 
     /// Runs it to its end.
     #[track_caller]
-    pub(super) fn finish(&self) -> Value {
+    pub(crate) fn finish(&self) -> Value {
         self.assert_done(self.spawn().end_within(LIMIT));
         self.summary()
     }
 
-    pub(super) fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let bytes = std::fs::read(self.path("summary")).expect("a run that ended wrote it");
         serde_json::from_slice(&bytes).expect("a summary is JSON")
     }
@@ -216,7 +216,7 @@ impl Job {
     /// Starts it until it is done, killed up to `kills` times on the way. Gives the number of kills
     /// that found it alive.
     #[track_caller]
-    pub(super) fn run_killed(&self, random: &mut Random, kills: u32) -> u32 {
+    pub(crate) fn run_killed(&self, random: &mut Random, kills: u32) -> u32 {
         let mut survived = 0;
         while survived < kills {
             let process = self.spawn();
@@ -233,7 +233,7 @@ impl Job {
         survived
     }
 
-    pub(super) fn expected(&self) -> Expected {
+    pub(crate) fn expected(&self) -> Expected {
         let mut expected = Expected::new(self.files.clone(), b'\n');
         if self.may_refuse {
             for (file, offset, length) in self.rejects() {
@@ -254,14 +254,14 @@ impl Job {
         expected
     }
 
-    pub(super) fn verdict(&self, judge: &Judge) -> Verdict {
+    pub(crate) fn verdict(&self, judge: &Judge) -> Verdict {
         let dump = judge.dump(&self.topic, Isolation::ReadUncommitted);
         check_lines(&self.expected(), &dump.expect("the judge reads"))
     }
 
     /// As [`Self::assert_exact`], or lines are there again, and it was said that they might be.
     #[track_caller]
-    pub(super) fn assert_exact_or_said(&self, judge: &Judge) {
+    pub(crate) fn assert_exact_or_said(&self, judge: &Judge) {
         let verdict = self.verdict(judge);
         let is_said = self.log().contains("at least once from input position");
         let is_kept = verdict.is_clean() || is_said && verdict.is_at_least_once();
@@ -272,7 +272,7 @@ impl Job {
     /// Every line once, in order; each refused one once in the rejects file; and a further start
     /// finds that nothing is to be done.
     #[track_caller]
-    pub(super) fn assert_exact(&self, judge: &Judge) {
+    pub(crate) fn assert_exact(&self, judge: &Judge) {
         let verdict = self.verdict(judge);
         assert!(verdict.is_clean(), "{verdict}\n{}", self.log());
         self.assert_rejects();

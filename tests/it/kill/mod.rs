@@ -23,8 +23,8 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod job;
-mod process;
+pub(crate) mod job;
+pub(crate) mod process;
 
 mod brokers;
 mod embedded;
@@ -91,20 +91,20 @@ fn forgetful_single() -> Option<MutexGuard<'static, Cluster>> {
 }
 
 /// Random numbers from `RINGMAIN_SEED`, or from a new seed; which one is printed.
-fn seeded(test: &str) -> Random {
+pub(crate) fn seeded(test: &str) -> Random {
     let seed = number_of("RINGMAIN_SEED").unwrap_or_else(|| RandomState::new().hash_one(test));
     eprintln!("{test}: RINGMAIN_SEED={seed}");
     Random(seed)
 }
 
-fn number_of(variable: &str) -> Option<u64> {
+pub(crate) fn number_of(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
 /// A time between two, in milliseconds; finer than a millisecond.
-fn between(random: &mut Random, least: usize, most: usize) -> Duration {
+pub(crate) fn between(random: &mut Random, least: usize, most: usize) -> Duration {
     let micros = random.within(least * 1_000, most * 1_000);
     Duration::from_micros(u64::try_from(micros).expect("times are short"))
 }

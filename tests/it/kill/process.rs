@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// `ringmain` without the person's own settings.
-pub(super) fn ringmain<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
+pub(crate) fn ringmain<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
     command.args(arguments);
     for name in [
@@ -28,7 +28,7 @@ pub(super) fn ringmain<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+pub(crate) enum End {
     Killed,
     /// By another signal.
     Signal(i32),
@@ -37,7 +37,7 @@ pub(super) enum End {
 
 /// A process of ours. Dropped: killed.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     exit: OwnedFd,
     log: PathBuf,
@@ -45,7 +45,7 @@ pub(super) struct Process {
 
 impl Process {
     /// What it says goes behind what `log` has.
-    pub(super) fn spawn(mut command: Command, log: &Path) -> Self {
+    pub(crate) fn spawn(mut command: Command, log: &Path) -> Self {
         let file = File::options().create(true).append(true).open(log);
         let child = command
             .stdin(Stdio::null())
@@ -62,11 +62,11 @@ impl Process {
         }
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         match pidfd_send_signal(&self.exit, signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(errno) => panic!("sending {signal:?}: {errno}"),
@@ -74,7 +74,7 @@ impl Process {
     }
 
     /// Waits, and says whether it has ended.
-    pub(super) fn has_exited_within(&self, limit: Duration) -> bool {
+    pub(crate) fn has_exited_within(&self, limit: Duration) -> bool {
         let mut wanted = [PollFd::new(&self.exit, PollFlags::IN)];
         let limit = Timespec::try_from(limit).expect("time-outs are short");
         loop {
@@ -87,14 +87,14 @@ impl Process {
     }
 
     /// SIGKILL, unless it has ended by itself already.
-    pub(super) fn kill9(self) -> End {
+    pub(crate) fn kill9(self) -> End {
         self.signal(Signal::KILL);
         self.end_within(Duration::from_secs(30))
     }
 
     /// Its end; one that does not come has failed the test.
     #[track_caller]
-    pub(super) fn end_within(mut self, limit: Duration) -> End {
+    pub(crate) fn end_within(mut self, limit: Duration) -> End {
         let ended = self.has_exited_within(limit);
         assert!(
             ended,
@@ -111,12 +111,12 @@ impl Process {
     }
 
     /// All that it and those before it said.
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         read_log(&self.log)
     }
 }
 
-pub(super) fn read_log(path: &Path) -> String {
+pub(crate) fn read_log(path: &Path) -> String {
     String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()
 }
 
