@@ -20,6 +20,8 @@ pub mod compression;
 pub mod reader;
 pub mod unframe;
 
+pub mod hash;
+
 mod varint;
 
 /// Why bytes are no record batch, and at which byte (from the start of what was decoded).
