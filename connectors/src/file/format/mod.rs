@@ -4,6 +4,8 @@
 //! * [`input`]: bytes → records, in two steps. A [`Splitter`](input::Splitter) finds where records
 //!   end, whatever the pieces in which the bytes come; a [`Parser`](input::Parser) finds key, value
 //!   and headers in one.
+//! * [`output`]: records → bytes.
+//! * `envelope`: a record with all that belongs to it as a line of JSON, in both directions.
 //! * [`escapes`]: `\n`, `\x00` and the like in options.
 //!
 //! All of it is pure: no file, no socket, no clock. Nothing is allocated for a record; results are
@@ -11,3 +13,8 @@
 
 pub mod escapes;
 pub mod input;
+
+mod envelope;
+mod json;
+
+pub mod output;

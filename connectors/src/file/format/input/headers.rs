@@ -11,9 +11,9 @@ pub struct Header {
 
 /// A header's places in the bytes that it was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct HeaderRange {
-    pub(super) name: Range<usize>,
-    pub(super) value: Option<Range<usize>>,
+pub(in super::super) struct HeaderRange {
+    pub(in super::super) name: Range<usize>,
+    pub(in super::super) value: Option<Range<usize>>,
 }
 
 /// Headers in order; a name may occur more than once.
@@ -26,7 +26,11 @@ pub struct Headers<'a> {
 }
 
 impl<'a> Headers<'a> {
-    pub(super) fn new(fixed: &'a [Header], own: &'a [HeaderRange], bytes: &'a [u8]) -> Self {
+    pub(in super::super) fn new(
+        fixed: &'a [Header],
+        own: &'a [HeaderRange],
+        bytes: &'a [u8],
+    ) -> Self {
         Self { fixed, own, bytes }
     }
 

@@ -31,6 +31,8 @@ mod splitter;
 
 use thiserror::Error;
 
+pub use super::envelope::{EnvelopeError, EnvelopeReader};
+pub(super) use headers::HeaderRange;
 pub use headers::{Headers, HeadersIter};
 pub use length::{LengthPrefix, UnknownLengthPrefix};
 pub use line::{Header, LineError, LineOptions, LineParser, OptionsError};
@@ -55,6 +57,8 @@ pub struct ParsedRecord<'a> {
 pub enum ParseError {
     #[error(transparent)]
     Line(#[from] LineError),
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
 }
 
 /// Finds key, value and headers in a record's bytes.
@@ -63,9 +67,15 @@ pub enum Parser {
     /// Of a line as the console producer and kcat have them. Without any option, all of it is the
     /// value.
     Line(LineParser),
+    /// Of what `dump --output envelope` and `kcat -J` write, and of a rejects file.
+    Envelope(EnvelopeReader),
 }
 
 impl Parser {
+    pub fn envelope() -> Self {
+        Self::Envelope(EnvelopeReader::new())
+    }
+
     pub fn line(options: LineOptions) -> Result<Self, OptionsError> {
         LineParser::new(options).map(Self::Line)
     }
@@ -77,6 +87,7 @@ impl Parser {
     ) -> Result<ParsedRecord<'a>, ParseError> {
         match self {
             Self::Line(parser) => Ok(parser.parse(record)?),
+            Self::Envelope(reader) => Ok(reader.read(record.unwrap_or_default())?),
         }
     }
 }

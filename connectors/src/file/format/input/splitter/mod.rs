@@ -23,7 +23,7 @@ pub enum Grammar {
     LengthPrefixed(LengthPrefix),
     /// A file is a record; an empty file is none.
     WholeFile,
-    /// A JSON object a line.
+    /// A JSON object a line. Empty lines are none.
     Envelope,
 }
 
@@ -73,7 +73,8 @@ pub enum Next {
     /// Not yet a whole record: call again with the same bytes and more behind them, `needed` in all
     /// at least, or with the input's end.
     More { needed: usize },
-    /// A part of a record that is too long. The next window begins `consumed` bytes on.
+    /// A part of a record that is too long, or an empty line where those are no records. The next
+    /// window begins `consumed` bytes on.
     Pass { consumed: usize },
     /// A record ends here that is longer than the limit.
     TooLong {
@@ -120,6 +121,8 @@ enum Rule {
         delimiter: u8,
         strip_cr: bool,
     },
+    /// A line feed, and no empty lines.
+    Json,
     Bytes {
         finder: Box<Finder<'static>>,
         strip_cr: bool,
@@ -151,10 +154,7 @@ impl Splitter {
             },
             Grammar::LengthPrefixed(prefix) => Rule::Length(prefix),
             Grammar::WholeFile => Rule::Whole,
-            Grammar::Envelope => Rule::Byte {
-                delimiter: b'\n',
-                strip_cr: true,
-            },
+            Grammar::Envelope => Rule::Json,
         };
         Self {
             rule,
@@ -180,6 +180,16 @@ impl Splitter {
                 let found = finder.find(&window[self.searched..]);
                 let (bytes, strip_cr) = (finder.needle().len(), *strip_cr);
                 Ok(self.line(window, is_end, found, bytes, strip_cr))
+            }
+            Rule::Json => {
+                let found = memchr::memchr(b'\n', &window[self.searched..]);
+                Ok(match self.line(window, is_end, found, 1, true) {
+                    Next::Record {
+                        consumed,
+                        value: Some(Range { start: 0, end: 0 }),
+                    } => Next::Pass { consumed },
+                    next => next,
+                })
             }
             Rule::Length(prefix) => length_prefixed(*prefix, self.bytes_max, window, is_end),
             Rule::Whole => Ok(self.whole(window, is_end)),
