@@ -24,8 +24,8 @@ use protocol::records::kernel::Level;
 use protocol::records::reader::{Batch, RecordView};
 use protocol::records::unframe::{Split, Stop, Unframer, Walk};
 
-/// A batch of the size that the loader makes.
-const BATCH_BYTES: usize = 64 * 1024;
+/// A batch that the second-level cache holds together with its values.
+const BATCH_BYTES: usize = 256 * 1024;
 const TIMESTAMP: i64 = 1_700_000_000_000;
 
 fn main() {

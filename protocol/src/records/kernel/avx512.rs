@@ -1,8 +1,7 @@
 //! The vectorised body on AVX-512: a block is one register.
 
 use std::arch::x86_64::{
-    __m512i, _bzhi_u64, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_set1_epi8,
-    _mm512_storeu_si512, _pext_u64,
+    __m512i, _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_set1_epi8, _mm512_storeu_si512,
 };
 
 use super::simd::{self, Block};
@@ -63,13 +62,5 @@ impl Block for Whole {
     unsafe fn store(self, to: *mut u8) {
         // SAFETY: the caller vouches for AVX-512 and for 64 bytes.
         unsafe { _mm512_storeu_si512(to.cast(), self.0) };
-    }
-    // Every processor with AVX-512 joins bits fast, which others with BMI2 do not.
-    #[inline(always)]
-    unsafe fn joined_bits(word: u64, bytes: u32) -> u64 {
-        // SAFETY: the caller vouches for AVX-512 and what is enabled with it.
-        let mask = unsafe { _bzhi_u64(0x7f_7f7e, 8 * bytes) };
-        // SAFETY: the same.
-        unsafe { _pext_u64(word, mask) }
     }
 }

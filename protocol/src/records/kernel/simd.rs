@@ -51,18 +51,6 @@ pub(super) trait Block: Copy {
     ///
     /// The processor has the instructions of the implementation; 64 bytes can be written at `to`.
     unsafe fn store(self, to: *mut u8);
-
-    /// The seven bits of each of the word's lowest `bytes` bytes, of which there are three at most,
-    /// joined; without the lowest of all, which is a sign. Every other body agrees with this one.
-    ///
-    /// # Safety
-    ///
-    /// The processor has the instructions of the implementation.
-    #[inline(always)]
-    unsafe fn joined_bits(word: u64, bytes: u32) -> u64 {
-        let word = word & 1_u64.wrapping_shl(8 * bytes).wrapping_sub(1);
-        ((word >> 1) & 0x3f) | ((word >> 2) & (0x7f << 6)) | ((word >> 3) & (0x7f << 13))
-    }
 }
 
 /// Frames until a reason to stop is met.

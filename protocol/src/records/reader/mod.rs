@@ -571,7 +571,6 @@ fn headers<'a>(body: &mut Cursor<'a>) -> Result<Headers<'a>, DecodeError> {
 
 /// Whether `bytes` are a record's headers from their count on, and nothing else.
 #[cfg(target_arch = "x86_64")]
-#[inline(never)]
 pub(in crate::records) fn are_headers(bytes: &[u8]) -> bool {
     let mut cursor = Cursor::new(bytes, 0);
     headers(&mut cursor).is_ok() && cursor.remaining() == 0
