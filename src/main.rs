@@ -3,6 +3,7 @@
 mod broker;
 mod cli;
 mod config;
+mod dump;
 mod load;
 mod logging;
 mod metadata;
@@ -12,6 +13,7 @@ mod options;
 mod progress;
 mod query;
 mod reach;
+mod signals;
 mod summary;
 
 use std::error::Error;
@@ -34,19 +36,23 @@ fn main() -> ExitCode {
     // What clap refuses ends here, with 2 too.
     let arguments = cli::kcat_order(std::env::args_os().collect());
     let Cli { log_level, command } = Cli::parse_from(arguments);
-    let quiet = matches!(&command, Command::Load(args) if args.quiet);
+    let quiet = match &command {
+        Command::Load(args) => args.quiet,
+        Command::Dump(args) => args.quiet,
+        _ => false,
+    };
     if let Err(error) = logging::start(log_level, quiet) {
         return complain(&describe(&error), Exit::Usage);
     }
     match command {
         Command::Load(args) => load(*args),
+        Command::Dump(args) => dump(*args),
         Command::Metadata(args) => show_metadata(args),
         Command::Query(args) => show_query(args),
         Command::Broker(args) => run_broker(args),
         Command::Offsets(OffsetsCommand::Show { file, json }) => show_offsets(&file, json),
         Command::Completions(args) => generated(cli::completions(&args, &mut io::stdout().lock())),
         Command::Man(args) => generated(cli::man(&args, &mut io::stdout().lock())),
-        Command::Dump(_) => complain(cli::DUMP, Exit::Usage),
         Command::Verify(_) => complain(cli::VERIFY, Exit::Usage),
         Command::ConnectStandalone(_) | Command::ConnectDistributed(_) => {
             complain(cli::CONNECT, Exit::Usage)
@@ -61,6 +67,18 @@ fn load(args: cli::LoadArgs) -> ExitCode {
     };
     warn(&planned.notices);
     match load::run(&planned.options) {
+        Ok(exit) => exit.code().into(),
+        Err(error) => complain(&describe(&error), error.exit()),
+    }
+}
+
+fn dump(args: cli::DumpArgs) -> ExitCode {
+    let planned = match cli::plan_dump(args, &|name| std::env::var_os(name)) {
+        Ok(planned) => planned,
+        Err(error) => return complain(&describe(&error), Exit::Usage),
+    };
+    warn(&planned.notices);
+    match dump::run(&planned.options) {
         Ok(exit) => exit.code().into(),
         Err(error) => complain(&describe(&error), error.exit()),
     }

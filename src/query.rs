@@ -112,13 +112,12 @@ impl QueryError {
 pub(crate) fn run(options: &QueryOptions, out: &mut dyn Write) -> Result<(), QueryError> {
     let cluster = &options.cluster;
     let mut reached = reach(&cluster.target, &cluster.producer, cluster.io)?;
-    let offsets = Asking {
-        control: &mut reached.control,
-        questions: &options.questions,
-        offsets: vec![None; options.questions.len()],
-        isolation: i8::from(!options.is_uncommitted),
-    }
-    .ask(cluster.producer.block_max)?;
+    let offsets = offsets(
+        &mut reached.control,
+        &options.questions,
+        !options.is_uncommitted,
+        cluster.producer.block_max,
+    )?;
     let written = if options.json {
         write_json(&options.questions, &offsets, out)
     } else {
@@ -128,6 +127,22 @@ pub(crate) fn run(options: &QueryOptions, out: &mut dyn Write) -> Result<(), Que
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(QueryError::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// The answers to questions that are sorted by topic, each asked of the partition's leader.
+pub(crate) fn offsets(
+    control: &mut Control,
+    questions: &[Question],
+    is_committed: bool,
+    timeout: Duration,
+) -> Result<Vec<i64>, QueryError> {
+    Asking {
+        control,
+        questions,
+        offsets: vec![None; questions.len()],
+        isolation: i8::from(is_committed),
+    }
+    .ask(timeout)
 }
 
 fn write_text(questions: &[Question], offsets: &[i64], out: &mut dyn Write) -> io::Result<()> {

@@ -94,19 +94,24 @@ fn is_stream(path: &Path) -> bool {
 
 impl Summary {
     pub(crate) fn write(&self, path: &Path) -> Result<(), SummaryError> {
-        let written = || -> io::Result<()> {
-            let mut text = serde_json::to_vec_pretty(self)?;
-            text.push(b'\n');
-            if is_stream(path) {
-                return OpenOptions::new().write(true).open(path)?.write_all(&text);
-            }
-            let replacement = Replacement::create(path)?;
-            replacement.file().write_all(&text)?;
-            replacement.commit()?;
-            Ok(())
-        };
-        written().map_err(|source| failed(path, source))
+        write_value(self, path)
     }
+}
+
+/// Writes whatever a command has to tell, in the same way.
+pub(crate) fn write_value(value: &impl Serialize, path: &Path) -> Result<(), SummaryError> {
+    let written = || -> io::Result<()> {
+        let mut text = serde_json::to_vec_pretty(value)?;
+        text.push(b'\n');
+        if is_stream(path) {
+            return OpenOptions::new().write(true).open(path)?.write_all(&text);
+        }
+        let replacement = Replacement::create(path)?;
+        replacement.file().write_all(&text)?;
+        replacement.commit()?;
+        Ok(())
+    };
+    written().map_err(|source| failed(path, source))
 }
 
 fn failed(path: &Path, source: io::Error) -> SummaryError {

@@ -87,6 +87,11 @@ impl Cluster {
         Some(hint.leader_id)
     }
 
+    /// The same, and since which epoch.
+    pub(crate) fn leader_since(&self, partition: u32) -> Option<LeaderHint> {
+        self.metadata.leader(&self.topic, partition.cast_signed())
+    }
+
     /// Where a broker listens.
     pub(crate) fn address(&self, broker: i32) -> Option<(String, u16)> {
         let broker = self.metadata.brokers().get(&broker)?;

@@ -20,6 +20,25 @@ pub const RECEIVE_BYTES: usize = 16 << 10;
 /// The largest answer that is taken: metadata of a large cluster.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// The largest answer to a Fetch that is taken: a first batch comes whole, whatever was asked for, and
+/// `message.max.bytes` has no bound of its own. Buffers grow with what came, not with what is claimed.
+pub const FETCHED_BYTES_MAX: usize = 1 << 30;
+
+/// What one batch may become when it is decompressed.
+pub const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
+
+/// Bytes that a dump asks a broker for at a time, and of a connection's receive buffer.
+pub const FETCH_BYTES: usize = 1 << 20;
+
+/// What an answer has beside records: so much of a receive buffer is kept for it.
+pub const FETCH_ROOM_BYTES: usize = 16 << 10;
+
+/// Bytes of a dump's write.
+pub const WRITE_BYTES: usize = 512 << 10;
+
+/// Write buffers of a dump: one that is filled while others are on their way to the disk.
+pub const WRITE_BUFFERS: usize = 3;
+
 /// Read buffers of a shard: one that fills while another is framed, and one more for each two lanes.
 pub fn read_buffers(lanes: usize) -> usize {
     1 + lanes.div_ceil(2).max(1)

@@ -5,6 +5,7 @@
 
 mod broker;
 mod cluster;
+mod dump;
 mod generate;
 mod kcat;
 mod load;
@@ -18,10 +19,11 @@ use engine::io::Choice;
 
 pub(crate) use broker::plan_broker;
 pub(crate) use cluster::{MetadataArgs, QueryArgs, plan_metadata, plan_query};
+pub(crate) use dump::{DumpArgs, plan_dump};
 pub(crate) use generate::{CompletionsArgs, GenerateError, ManArgs, completions, man};
 pub(crate) use kcat::kcat_order;
 pub(crate) use load::plan_load;
-pub(crate) use not_yet::{CONNECT, DUMP, NotYetArgs, VERIFY, refuse_name};
+pub(crate) use not_yet::{CONNECT, NotYetArgs, VERIFY, refuse_name};
 
 use crate::options::{CreateTopic, HostPort, Rate, parse_bytes, parse_delimiter};
 
@@ -50,6 +52,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load files into a topic, a record for each line
     Load(Box<LoadArgs>),
+    /// Dump a topic into a file, or a file for each partition
+    Dump(Box<DumpArgs>),
     /// Show brokers, topics and partitions of a cluster
     #[command(short_flag = 'L', visible_alias = "list")]
     Metadata(MetadataArgs),
@@ -66,8 +70,6 @@ pub(crate) enum Command {
     /// Print a man page, or write all of them
     Man(ManArgs),
     /// Named here so that they are refused with a sentence.
-    #[command(hide = true)]
-    Dump(LaterArgs),
     #[command(hide = true)]
     Verify(LaterArgs),
     #[command(hide = true)]

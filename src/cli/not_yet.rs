@@ -114,7 +114,7 @@ impl NotYetArgs {
             ),
             (
                 self.consume,
-                "-C: reading a topic is not there yet; this command loads files into one",
+                "-C: this command loads files into a topic; `ringmain dump` reads one",
             ),
             (
                 self.list,
@@ -129,7 +129,6 @@ impl NotYetArgs {
 }
 
 /// Commands that come later, also under the names of Kafka's scripts.
-pub(crate) const DUMP: &str = "`ringmain dump` is not there yet";
 pub(crate) const VERIFY: &str = "`ringmain verify` is not there yet";
 pub(crate) const CONNECT: &str = "the Kafka Connect worker is not there yet, only the loader is: \
                                   see `ringmain load --help`";

@@ -6,6 +6,7 @@
 //! that names the key and where it stands. Values of unknown keys are never shown: they may be
 //! secrets.
 
+mod consumer;
 mod keys;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use protocol::records::header::Compression;
 use thiserror::Error;
 
 use crate::options::HostPort;
+pub(crate) use consumer::{ConsumerConfig, resolve_consumer};
 use keys::Known;
 
 /// How records are produced. The defaults are those of Kafka's own producer.
@@ -113,6 +115,7 @@ pub(crate) struct Setting {
 pub(crate) enum Origin {
     File { path: PathBuf, line: u32 },
     Property,
+    ConsumerProperty,
     Flag(&'static str),
 }
 
@@ -121,7 +124,7 @@ impl Origin {
     fn rank(&self) -> u8 {
         match self {
             Self::File { .. } => 0,
-            Self::Property => 1,
+            Self::Property | Self::ConsumerProperty => 1,
             Self::Flag(_) => 2,
         }
     }
@@ -132,6 +135,7 @@ impl fmt::Display for Origin {
         match self {
             Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
             Self::Property => f.write_str("--producer-property"),
+            Self::ConsumerProperty => f.write_str("--consumer-property"),
             Self::Flag(flag) => f.write_str(flag),
         }
     }
@@ -188,7 +192,7 @@ pub(crate) struct Resolved {
 /// Types the settings; of equal keys the later wins within one place.
 pub(crate) fn resolve(settings: Vec<Setting>) -> Result<Resolved, ConfigError> {
     let mut notices = Vec::new();
-    let chosen = choose(settings, &mut notices);
+    let chosen = choose(settings, keys::look_up, "producer", &mut notices);
     let mut typing = Typing {
         chosen: &chosen,
         notices,
@@ -209,11 +213,16 @@ pub(crate) fn resolve(settings: Vec<Setting>) -> Result<Resolved, ConfigError> {
 /// The settings that count, by Kafka's names.
 type Chosen = BTreeMap<&'static str, Setting>;
 
-fn choose(settings: Vec<Setting>, notices: &mut Vec<String>) -> Chosen {
+fn choose(
+    settings: Vec<Setting>,
+    look_up: fn(&str) -> Known,
+    whose: &str,
+    notices: &mut Vec<String>,
+) -> Chosen {
     let mut chosen = Chosen::new();
     for mut setting in settings {
         let (origin, key) = (&setting.origin, &setting.key);
-        let name = match keys::look_up(key) {
+        let name = match look_up(key) {
             Known::Typed(name) => name,
             Known::NoEffect(why) => {
                 notices.push(format!("{origin}: {key} has no effect: {why}"));
@@ -221,7 +230,7 @@ fn choose(settings: Vec<Setting>, notices: &mut Vec<String>) -> Chosen {
             }
             Known::Unknown => {
                 notices.push(format!(
-                    "{origin}: {key} is no producer property that is known here"
+                    "{origin}: {key} is no {whose} property that is known here"
                 ));
                 continue;
             }

@@ -2,7 +2,7 @@
 //! signals, the inputs, the clock of syncs and of progress.
 
 use std::os::unix::fs::MetadataExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -16,11 +16,10 @@ use engine::io::{Choice, Io, Waker};
 use engine::memory::release_start_up_code;
 use engine::positions::{Job, PartitionSlot};
 use kafka_protocol::messages::MetadataResponse;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::error::LoadError;
-use crate::options::Exit;
 use crate::progress::{self, Snapshot};
+use crate::signals::Signals;
 
 /// How often the loop looks at signals and the clock.
 const TURN: Duration = Duration::from_millis(100);
@@ -55,37 +54,6 @@ enum Message {
     Began { waker: Waker },
     Ended { report: Box<ShardReport> },
     Failed { error: LoadError },
-}
-
-/// Signals as they come: the first asks to stop, the second ends the process at once.
-#[derive(Debug)]
-pub(super) struct Signals {
-    seen: Arc<AtomicUsize>,
-}
-
-impl Signals {
-    pub(super) fn install() -> Result<Self, LoadError> {
-        let seen = Arc::new(AtomicUsize::new(0));
-        let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
-            let code = i32::from(exit.code());
-            let number = usize::try_from(signal).expect("signals are positive");
-            // The order matters. What is registered first also sees a signal that comes in between;
-            // what is armed by the first signal ends the process at the second.
-            signal_hook::flag::register_usize(signal, Arc::clone(&seen), number)
-                .map_err(LoadError::Signals)?;
-            signal_hook::flag::register_conditional_shutdown(signal, code, Arc::clone(&armed))
-                .map_err(LoadError::Signals)?;
-            signal_hook::flag::register(signal, Arc::clone(&armed)).map_err(LoadError::Signals)?;
-        }
-        Ok(Self { seen })
-    }
-
-    fn first(&self) -> Option<i32> {
-        i32::try_from(self.seen.load(Ordering::Relaxed))
-            .ok()
-            .filter(|&signal| signal != 0)
-    }
 }
 
 impl Drive<'_> {

@@ -25,8 +25,9 @@ use engine::positions::{Job, JobStart};
 
 use crate::options::{Exit, LoadOptions};
 use crate::reach::{Reached, reach};
+use crate::signals::Signals;
 use crate::{progress, summary};
-use drive::{Drive, Signals};
+use drive::Drive;
 pub(crate) use error::LoadError;
 use observer::Observer;
 use start::Decided;
@@ -140,7 +141,7 @@ impl Loader<'_> {
         };
         let signals = match self.signals.take() {
             Some(signals) => signals,
-            None => Signals::install()?,
+            None => Signals::install().map_err(LoadError::Signals)?,
         };
         let outcome = drive.run(shards, &signals);
         self.signals = Some(signals);

@@ -3,6 +3,7 @@
 pub mod config;
 mod cut;
 mod deal;
+pub mod from_kafka;
 mod partition;
 mod piece;
 pub mod resume;

@@ -8,6 +8,7 @@ mod resolve;
 pub(crate) use links::{LinkEvent, Links, ProduceTo};
 pub(crate) use purpose::{LinkOp, Purpose};
 pub use resolve::LinkError;
+pub(crate) use resolve::resolve;
 
 use protocol::client::producer::BatchId;
 

@@ -34,7 +34,7 @@ impl From<&io::Error> for LinkError {
 }
 
 /// All addresses of a host.
-pub(super) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, LinkError> {
+pub(crate) fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, LinkError> {
     let failed = |reason: String| LinkError::Resolve {
         host: host.to_owned(),
         reason,

@@ -250,7 +250,8 @@ impl Preamble {
 /// No counter of a file ever comes near it: at a million stores a second it takes 146,000 years.
 pub(crate) const SEQUENCE_MAX: u64 = u64::MAX / 4;
 
-pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
+/// CRC-32C, the sum of everything in a state file and of what it tells of other files.
+pub fn crc32c(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
 }
 

@@ -23,6 +23,7 @@
 mod area;
 mod checkpoint;
 mod content;
+mod dump;
 mod error;
 mod identity;
 mod job;
@@ -41,12 +42,17 @@ pub use content::{
     DIRECTION_DUMP, DIRECTION_LOAD, FrozenSettings, InputIdentity, JobDoubt, JobHeader, KIND_JOB,
     LaneProducer, PartitionSlot, SLOT_PAYLOAD_BYTES, TAIL_BYTES_MAX,
 };
+pub use dump::{
+    DumpHeader, DumpJob, DumpOutput, DumpPartition, DumpView, FoundDump, FrozenSetting, KIND_DUMP,
+    OutputPosition, OutputSlot,
+};
 pub use error::{StateDamage, StateWarning, StoreError};
 pub use identity::{BootId, FileId};
 pub use job::{
     AskedSettings, Growth, Job, JobError, JobRequest, JobStart, JobWarning, state_directory,
     state_file_name,
 };
+pub use layout::crc32c as tail_sum;
 pub use recover::Origin;
 pub use store::{Found, Fresh, LOCK_WAIT, Store};
 pub use view::StateView;

@@ -347,6 +347,14 @@ impl Connection {
         });
     }
 
+    /// Bytes are taken in again after a while in which they were not, by our own fault: the time of
+    /// what is in flight counts from now.
+    pub fn handle_resumed(&mut self, now: Instant) {
+        for request in &mut self.in_flight {
+            request.deadline = now + self.settings.request_timeout;
+        }
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.state {

@@ -2,6 +2,7 @@
 //! and returns effects; the engine drives them over its rings, tests over a virtual clock.
 
 pub mod connection;
+pub mod fetcher;
 pub mod metadata;
 pub mod producer;
 

@@ -53,6 +53,15 @@ pub enum JobError {
         /// Its name.
         topic: String,
     },
+    /// The same name, another topic, where the old one was being dumped.
+    #[error(
+        "topic {topic} was deleted and made again since this dump was started; what is left of the \
+         dump cannot be read any more; --restart dumps the new one"
+    )]
+    OtherDumpedTopic {
+        /// Its name.
+        topic: String,
+    },
     /// What was frozen at the first start is asked for differently.
     #[error(
         "this job was started with {frozen} and is now asked to run with {asked}; run it as it \

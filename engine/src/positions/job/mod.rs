@@ -14,6 +14,7 @@ use std::time::Duration;
 pub use error::{JobError, JobWarning};
 pub use frozen::AskedSettings;
 pub use inputs::Growth;
+pub(super) use place::make_directory;
 pub use place::{state_directory, state_file_name};
 
 use super::content::{FrozenSettings, InputIdentity, JobHeader, KIND_JOB, PartitionSlot};
@@ -118,7 +119,7 @@ impl Job {
             if let Some(found) = Store::locate(&path, request.lock_wait)? {
                 return Self::resume(found, request);
             }
-            place::make_directory(directory)?;
+            make_directory(directory)?;
             if let Some(job) = Self::create(&path, request)? {
                 return Ok(job);
             }

@@ -64,7 +64,7 @@ pub fn state_file_name(
 }
 
 /// States name paths and topics: nobody else's business.
-pub(super) fn make_directory(directory: &Path) -> Result<(), JobError> {
+pub(in crate::positions) fn make_directory(directory: &Path) -> Result<(), JobError> {
     let made = fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

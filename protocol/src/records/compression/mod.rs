@@ -209,6 +209,12 @@ impl Decompressor {
         Self::default()
     }
 
+    /// What the last [`decompress`](Self::decompress) of compressed bytes brought, and whatever lies
+    /// behind it in the buffer: to go on where its answer could not be kept.
+    pub fn decompressed(&self) -> &[u8] {
+        &self.buffer
+    }
+
     /// What `section` becomes, which must be at most `limit` bytes. Not compressed, it is what it
     /// is, however long.
     pub fn decompress<'a>(
