@@ -243,7 +243,7 @@ impl Taker for Outputs {
             let filled = self.formatter.fill(of, batch, cursor, room, is_empty)?;
             let output = &mut self.outputs[index];
             output.fill(filled.bytes, filled.records, filled.ambiguous);
-            if filled.records > 0 && cursor.partial == 0 {
+            if filled.records > 0 && !cursor.is_split {
                 let position = Position {
                     offset: cursor.from,
                     epoch: batch.header.partition_leader_epoch,

@@ -1,8 +1,11 @@
 //! Records into bytes: values and delimiters straight from the batch into the write buffer, or
 //! whatever a [`RecordFormat`] makes of a record, by way of a scratch.
+//!
+//! Both end where a record ends, unless no buffer holds the record.
 
 use protocol::records::DecodeError;
 use protocol::records::reader::RecordView;
+use protocol::records::unframe::{Split, Stop, Unframer, Walk};
 
 use super::config::{DumpRecord, Format, RecordFormat};
 use super::walk::{BatchView, Cursor};
@@ -20,17 +23,27 @@ pub(super) struct Filled {
     pub(super) is_full: bool,
 }
 
-/// The format of a dump, and the room for a record that is made by it.
+/// The format of a dump, and what it needs to work.
 #[derive(Debug)]
-pub(super) struct Formatter {
-    format: Format,
-    scratch: Vec<u8>,
+pub(super) enum Formatter {
+    Values(Box<Unframer>),
+    Records {
+        format: Box<dyn RecordFormat>,
+        scratch: Vec<u8>,
+    },
 }
 
 impl Formatter {
     pub(super) fn new(format: Format) -> Self {
-        let scratch = Vec::new();
-        Self { format, scratch }
+        match format {
+            Format::Values { delimiter, null } => {
+                Self::Values(Box::new(Unframer::new(&delimiter, &null)))
+            }
+            Format::Records(format) => Self::Records {
+                format,
+                scratch: Vec::new(),
+            },
+        }
     }
 
     /// Fills `room` with what comes from the cursor on. `is_empty`: it is a whole buffer. Only then a
@@ -43,82 +56,57 @@ impl Formatter {
         room: &mut [u8],
         is_empty: bool,
     ) -> Result<Filled, DecodeError> {
-        match &mut self.format {
-            Format::Values { delimiter, null } => {
-                let values = Values { delimiter, null };
-                fill_each(values, batch, cursor, room, is_empty)
-            }
-            Format::Records(format) => {
-                let made = Made {
-                    topic,
-                    partition,
-                    batch,
-                    format: format.as_mut(),
-                    scratch: &mut self.scratch,
+        match self {
+            Self::Values(unframer) => fill_values(unframer, batch, cursor, room, is_empty),
+            Self::Records { format, scratch } => {
+                let mut make = |record: RecordView<'_>, scratch: &mut Vec<u8>| {
+                    let record = DumpRecord {
+                        topic,
+                        partition,
+                        broker: batch.broker,
+                        timestamp_type: batch.timestamp_type(),
+                        record,
+                    };
+                    format.write(&record, scratch);
                 };
-                fill_each(made, batch, cursor, room, is_empty)
+                fill_records(&mut make, scratch, batch, cursor, room, is_empty)
             }
         }
     }
 }
 
-/// What becomes of a record, in two parts.
-trait Render {
-    fn render<'a>(&'a mut self, record: &RecordView<'a>) -> (&'a [u8], &'a [u8]);
-
-    /// Whether a reader of the output would take the record for several.
-    fn is_ambiguous(&self, record: &RecordView<'_>) -> bool;
-}
-
-struct Values<'f> {
-    delimiter: &'f [u8],
-    null: &'f [u8],
-}
-
-impl Render for Values<'_> {
-    fn render<'a>(&'a mut self, record: &RecordView<'a>) -> (&'a [u8], &'a [u8]) {
-        (record.value.unwrap_or(self.null), self.delimiter)
-    }
-
-    fn is_ambiguous(&self, record: &RecordView<'_>) -> bool {
-        let value = record.value.unwrap_or_default();
-        match self.delimiter {
-            [] => false,
-            [byte] => memchr::memchr(*byte, value).is_some(),
-            bytes => memchr::memmem::find(value, bytes).is_some(),
+fn fill_values(
+    unframer: &Unframer,
+    batch: &BatchView<'_>,
+    cursor: &mut Cursor,
+    room: &mut [u8],
+    is_empty: bool,
+) -> Result<Filled, DecodeError> {
+    let walk = match &mut cursor.walk {
+        Some(walk) => walk,
+        None => {
+            let walk = Walk::new(&batch.iter()?).from_offset(cursor.from);
+            let end = cursor.end.unwrap_or(i64::MAX);
+            cursor.walk.insert(walk.until_offset(end))
         }
+    };
+    let split = if is_empty { Split::First } else { Split::Never };
+    let done = unframer.values(batch.records, walk, room, split)?;
+    if done.records > 0 {
+        cursor.from = walk.next_offset();
     }
+    cursor.is_split = walk.is_split();
+    Ok(Filled {
+        bytes: done.written,
+        records: done.records.into(),
+        ambiguous: done.holding_delimiter.into(),
+        is_full: done.stop == Stop::Full,
+    })
 }
 
-struct Made<'f> {
-    topic: &'f str,
-    partition: u32,
-    batch: &'f BatchView<'f>,
-    format: &'f mut dyn RecordFormat,
-    scratch: &'f mut Vec<u8>,
-}
-
-impl Render for Made<'_> {
-    fn render<'a>(&'a mut self, record: &RecordView<'a>) -> (&'a [u8], &'a [u8]) {
-        self.scratch.clear();
-        let record = DumpRecord {
-            topic: self.topic,
-            partition: self.partition,
-            broker: self.batch.broker,
-            timestamp_type: self.batch.timestamp_type(),
-            record: *record,
-        };
-        self.format.write(&record, self.scratch);
-        (self.scratch, &[])
-    }
-
-    fn is_ambiguous(&self, _: &RecordView<'_>) -> bool {
-        false // What a format makes of a delimiter is the format's business.
-    }
-}
-
-fn fill_each(
-    mut render: impl Render,
+fn fill_records(
+    make: &mut dyn FnMut(RecordView<'_>, &mut Vec<u8>),
+    scratch: &mut Vec<u8>,
     batch: &BatchView<'_>,
     cursor: &mut Cursor,
     room: &mut [u8],
@@ -138,57 +126,27 @@ fn fill_each(
         if cursor.end.is_some_and(|end| record.offset >= end) {
             return Ok(filled);
         }
-        let is_ambiguous = render.is_ambiguous(&record);
-        let (first, second) = render.render(&record);
+        scratch.clear();
+        make(record, scratch);
+        let left = &scratch[cursor.partial..];
         let rest = &mut room[filled.bytes..];
-        let left = first.len() + second.len() - cursor.partial;
-        if left > rest.len() && !(is_empty && filled.bytes == 0) {
+        if left.len() > rest.len() && !(is_empty && filled.bytes == 0) {
             filled.is_full = true;
             return Ok(filled);
         }
-        let copied = copy_from(first, second, cursor.partial, rest);
+        let copied = left.len().min(rest.len());
+        rest[..copied].copy_from_slice(&left[..copied]);
         filled.bytes += copied;
-        if copied < left {
+        if copied < left.len() {
             cursor.partial += copied;
+            cursor.is_split = true;
             filled.is_full = true;
             return Ok(filled);
         }
-        cursor.partial = 0;
+        (cursor.partial, cursor.is_split) = (0, false);
         cursor.records += 1;
         cursor.from = record.offset + 1;
         filled.records += 1;
-        filled.ambiguous += u64::from(is_ambiguous);
     }
     Ok(filled)
-}
-
-/// Copies what follows the first `skipped` bytes of both, as much as there is room for.
-fn copy_from(first: &[u8], second: &[u8], skipped: usize, room: &mut [u8]) -> usize {
-    let mut copied = 0;
-    let behind = skipped.saturating_sub(first.len());
-    let parts = [&first[skipped.min(first.len())..], &second[behind..]];
-    for part in parts {
-        let bytes = part.len().min(room.len() - copied);
-        room[copied..copied + bytes].copy_from_slice(&part[..bytes]);
-        copied += bytes;
-    }
-    copied
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn copying_goes_on_anywhere() {
-        for skipped in 0..=5 {
-            for room in 0..8 {
-                let mut out = vec![0; room];
-                let copied = copy_from(b"abc", b"de", skipped, &mut out);
-                let whole = &b"abcde"[skipped..];
-                assert_eq!(copied, whole.len().min(room));
-                assert_eq!(&out[..copied], &whole[..copied]);
-            }
-        }
-    }
 }

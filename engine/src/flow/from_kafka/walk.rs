@@ -55,7 +55,7 @@ impl<'a> BatchView<'a> {
 }
 
 /// How far a batch was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Cursor {
     /// Records before this offset are not wanted, or were taken.
     pub from: i64,
@@ -63,10 +63,12 @@ pub struct Cursor {
     pub end: Option<i64>,
     /// Records of the batch that were passed over or taken.
     pub records: u32,
-    /// Where the next one begins in the batch's records.
-    pub at: usize,
-    /// Bytes of that record's output that are out already: of one that no buffer holds.
+    /// Bytes that are out already of a record that no buffer holds.
     pub partial: usize,
+    /// Whether such a record is out in part.
+    pub is_split: bool,
+    /// Where values were copied up to, by whom they are copied.
+    pub walk: Option<protocol::records::unframe::Walk>,
 }
 
 /// An answer whose records are being taken.
@@ -251,8 +253,9 @@ impl Step<'_> {
                 from: self.piece.from.max(header.base_offset),
                 end: self.piece.end,
                 records: 0,
-                at: 0,
                 partial: 0,
+                is_split: false,
+                walk: None,
             },
             decompressed,
         });
