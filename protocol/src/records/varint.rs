@@ -58,6 +58,17 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
+    /// What is left.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
+    /// Goes on behind the next `bytes` bytes, of which so many are left.
+    pub(crate) fn advance(&mut self, bytes: usize) {
+        debug_assert!(bytes <= self.remaining(), "a cursor lies within its bytes");
+        self.at += bytes;
+    }
+
     /// A zigzag varint of at most five bytes, as lengths, counts and offset deltas are.
     pub(crate) fn i32(&mut self, what: &'static str) -> Result<i32, DecodeError> {
         // One byte is the usual case.

@@ -7,6 +7,7 @@
 //! the decompressed section's for the records of a compressed batch.
 
 mod aborted;
+mod usual;
 
 use super::DecodeError;
 use super::builder::RecordHeader;
@@ -369,7 +370,23 @@ impl<'a> Records<'a> {
 impl<'a> Iterator for Records<'a> {
     type Item = Result<RecordView<'a>, DecodeError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if self.left > 0
+            && !self.failed
+            && let Some(record) = self.read_usual()
+        {
+            self.left -= 1;
+            return Some(Ok(record));
+        }
+        self.next_unusual()
+    }
+}
+
+impl<'a> Records<'a> {
+    /// A record that is not as usual, an error, or the end.
+    #[inline(never)]
+    fn next_unusual(&mut self) -> Option<Result<RecordView<'a>, DecodeError>> {
         if self.failed {
             return None;
         }
