@@ -2,8 +2,12 @@
 //! read and narrowed, what a date pattern means.
 
 mod calendar;
+mod charset;
 pub mod date_format;
+mod floating;
 mod numbers;
 
 pub use calendar::{Civil, DateText};
-pub use numbers::{DoubleText, FloatText, parse_int, to_int};
+pub use charset::Charset;
+pub use floating::{DoubleText, FloatText};
+pub use numbers::{parse_int, to_int};

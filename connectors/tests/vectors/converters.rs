@@ -1,0 +1,134 @@
+//! Vectors of the converters.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use connectors::config::{ConfigDef, Props};
+use connectors::converters::{
+    BooleanConverter, ByteArrayConverter, ConverterType, DoubleConverter, Encoded, FloatConverter,
+    HeaderConverter, IntegerConverter, LongConverter, ShortConverter, StringConverter,
+};
+use connectors::data::{ConnectError, Result};
+use serde_json::Value as Json;
+
+use super::{Case, Outcome, check, codec, not_unicode, settings};
+
+/// Converters that were made, by class, configuration and what they convert.
+#[derive(Debug, Default)]
+struct Converters(HashMap<String, Box<dyn HeaderConverter>>);
+
+impl Converters {
+    fn get(&mut self, case: &Case) -> Result<&mut Box<dyn HeaderConverter>> {
+        let kind = kind(case);
+        let name = format!("{} {kind:?} {}", case.text("class"), case.json["config"]);
+        if !self.0.contains_key(&name) {
+            let made = make(case.text("class"), &case.config(), kind)?;
+            self.0.insert(name.clone(), made);
+        }
+        Ok(self.0.get_mut(&name).expect("it was just made"))
+    }
+
+    fn run(&mut self, case: &Case) -> Outcome {
+        let op = case.text("op");
+        match op {
+            "configure" => return self.get(case).map(|_| Json::Null),
+            "validate" => return Ok(settings::validated(&config(case.text("class")), case)),
+            _ => {}
+        }
+        let converter = self.get(case)?;
+        if op.starts_with("from") {
+            let schema = codec::schema(&case.json["schema"]).ok_or_else(not_unicode)?;
+            let value = codec::value(&case.json["value"]).ok_or_else(not_unicode)?;
+            let mut out = b"before".to_vec();
+            let encoded =
+                converter.encode_header("topic", "header", schema.as_ref(), &value, &mut out);
+            if encoded.is_err() {
+                assert_eq!(out, b"before", "an error leaves the buffer as it was");
+            }
+            return Ok(match encoded? {
+                Encoded::Null => Json::Null,
+                Encoded::Written => BASE64.encode(&out[6..]).into(),
+            });
+        }
+        let bytes = case.json["bytes"]
+            .as_str()
+            .map(|text| BASE64.decode(text).expect("base64"));
+        let pair = converter.decode_header("topic", "header", bytes.as_deref())?;
+        Ok(codec::of_pair(&pair))
+    }
+}
+
+fn kind(case: &Case) -> ConverterType {
+    if case.text("op").ends_with("Header") {
+        return ConverterType::Header;
+    }
+    match case.json["as"].as_str() {
+        Some("key") => ConverterType::Key,
+        _ => ConverterType::Value,
+    }
+}
+
+fn make(class: &str, props: &Props, kind: ConverterType) -> Result<Box<dyn HeaderConverter>> {
+    Ok(match simple_name(class) {
+        "StringConverter" => Box::new(StringConverter::new(props, kind)?),
+        "ByteArrayConverter" => Box::new(ByteArrayConverter::new(props, kind)?),
+        "BooleanConverter" => Box::new(BooleanConverter::new(props, kind)?),
+        "ShortConverter" => Box::new(ShortConverter::new(props, kind)?),
+        "IntegerConverter" => Box::new(IntegerConverter::new(props, kind)?),
+        "LongConverter" => Box::new(LongConverter::new(props, kind)?),
+        "FloatConverter" => Box::new(FloatConverter::new(props, kind)?),
+        "DoubleConverter" => Box::new(DoubleConverter::new(props, kind)?),
+        other => {
+            return Err(ConnectError::connect(format!(
+                "no converter is called {other}"
+            )));
+        }
+    })
+}
+
+fn config(class: &str) -> ConfigDef {
+    match simple_name(class) {
+        "StringConverter" => StringConverter::config(),
+        "ByteArrayConverter" => ByteArrayConverter::config(),
+        "BooleanConverter" => BooleanConverter::config(),
+        "ShortConverter" => ShortConverter::config(),
+        "IntegerConverter" => IntegerConverter::config(),
+        "LongConverter" => LongConverter::config(),
+        "FloatConverter" => FloatConverter::config(),
+        _ => DoubleConverter::config(),
+    }
+}
+
+fn simple_name(class: &str) -> &str {
+    class.rsplit('.').next().unwrap_or(class)
+}
+
+const HALF_A_PAIR: &str = "a string here cannot hold half a surrogate pair";
+
+const MULTI_BYTE: &str = "the tables of East Asian character sets are the web's";
+const EBCDIC: &str = "EBCDIC is not spoken";
+
+/// Why a case may come out otherwise than in Java.
+fn differs(case: &Case) -> Option<&'static str> {
+    let inputs = [&case.json["value"], &case.json["schema"], &case.json["out"]];
+    let has_half_a_pair = inputs.iter().any(|json| json.to_string().contains("utf16"));
+    if has_half_a_pair {
+        return Some(HALF_A_PAIR);
+    }
+    let encoding = case.json["config"]["converter.encoding"].as_str()?;
+    let is_multi = ["Shift_JIS", "EUC-JP", "GBK", "Big5"].contains(&encoding);
+    if is_multi {
+        return Some(MULTI_BYTE);
+    }
+    (encoding == "IBM037").then_some(EBCDIC)
+}
+
+#[test]
+fn simple_converters_do_what_java_does() {
+    let mut converters = Converters::default();
+    let run = |case: &Case| converters.run(case);
+    let differ = check("converters/simple.jsonl.gz", run, differs);
+    let known = [(HALF_A_PAIR, 75), (MULTI_BYTE, 53), (EBCDIC, 91)];
+    assert_eq!(differ, known.into());
+}
