@@ -1,5 +1,6 @@
 //! Flows: one task each, as a state machine between files and Kafka.
 
+mod ask;
 pub mod config;
 mod cut;
 mod deal;
@@ -10,6 +11,7 @@ pub mod resume;
 pub mod survey;
 mod tail;
 pub mod to_kafka;
+pub mod verify;
 mod window;
 
 pub use cut::CutRules;

@@ -6,23 +6,16 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use kafka_protocol::messages::{ApiKey, BrokerId, ListOffsetsRequest, TopicName};
-use kafka_protocol::protocol::StrBytes;
 use protocol::client::producer::Sequence;
 use protocol::error_code::ErrorCode;
-use protocol::hot::fetch::{
-    FetchPartition, FetchRequest, FetchResponse, FetchSession, FetchTopic, FetchedPartition,
-    IsolationLevel,
-};
+use protocol::hot::fetch::{FetchPartition, FetchResponse, FetchedPartition};
 use protocol::records::reader::Batches;
 
-use crate::control::{Control, ControlError, To};
+use super::ask::{Ask, End};
+use crate::control::{Control, ControlError};
 
 /// How long nothing of ours must come.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long a broker may hold a request that finds nothing.
-const WAIT_MS: i32 = 250;
 /// Bytes of one answer.
 const ANSWER_BYTES: i32 = 8 << 20;
 /// Bytes of one partition in an answer.
@@ -134,6 +127,11 @@ fn read_leader(
     leader: i32,
     readings: &mut [Reading],
 ) -> Result<(), TailError> {
+    let ask = Ask {
+        topic,
+        topic_id,
+        leader,
+    };
     let begun = control.now();
     let mut news = begun;
     // The end of what is there when nothing has come is waited for, however long the log.
@@ -144,7 +142,7 @@ fn read_leader(
         }
         // A connection that breaks in the quiet at the end must not make all be read again.
         let body = control.until(now + LEADER_TIMEOUT, |control| {
-            fetch(control, topic, topic_id, leader, readings)
+            fetch(control, &ask, readings)
         })?;
         let first = readings[0].request.partition;
         let malformed = |_| TailError::Malformed { partition: first };
@@ -157,7 +155,7 @@ fn read_leader(
             has_moved |= handle_fetched(reading, &fetched, now, begun)?;
         }
         for reading in readings.iter_mut().filter(|r| r.is_out_of_range) {
-            go_to_beginning(control, topic, reading)?;
+            go_to_beginning(control, &ask, reading)?;
         }
         if has_moved {
             news = control.now();
@@ -171,47 +169,30 @@ fn read_leader(
 /// is an error: the log lost what was acknowledged.
 fn go_to_beginning(
     control: &mut Control,
-    topic: &str,
+    ask: &Ask<'_>,
     reading: &mut Reading,
 ) -> Result<(), TailError> {
-    const EARLIEST: i64 = -2;
-    let TailRequest {
-        partition, leader, ..
-    } = reading.request;
-    let asked = ListOffsetsPartition::default()
-        .with_partition_index(partition.cast_signed())
-        .with_current_leader_epoch(-1)
-        .with_timestamp(EARLIEST);
-    let listed = ListOffsetsTopic::default()
-        .with_name(TopicName(StrBytes::from_string(topic.to_owned())))
-        .with_partitions(vec![asked]);
-    let request = ListOffsetsRequest::default()
-        .with_replica_id(BrokerId(-1))
-        .with_topics(vec![listed]);
+    let partition = reading.request.partition;
     let deadline = control.now() + LEADER_TIMEOUT;
-    let response = control.until(deadline, |control| {
-        control.call(To::Broker(leader), &request)
+    let answer = control.until(deadline, |control| {
+        ask.end(control, partition, End::Earliest)
     })?;
-    let mut answers = response.topics.iter().flat_map(|topic| &topic.partitions);
-    let answer = answers.next().ok_or(TailError::Malformed { partition })?;
-    let error = match ErrorCode(answer.error_code) {
-        ErrorCode::NONE if answer.offset > reading.offset => {
-            reading.offset = answer.offset;
-            reading.tail.began_at = answer.offset;
+    let error = match answer.ok_or(TailError::Malformed { partition })? {
+        Ok(offset) if offset > reading.offset => {
+            reading.offset = offset;
+            reading.tail.began_at = offset;
             reading.is_out_of_range = false;
             return Ok(());
         }
-        ErrorCode::NONE => ErrorCode::OFFSET_OUT_OF_RANGE,
-        error => error,
+        Ok(_) => ErrorCode::OFFSET_OUT_OF_RANGE,
+        Err(error) => error,
     };
     Err(TailError::Refused { partition, error })
 }
 
 fn fetch(
     control: &mut Control,
-    topic: &str,
-    topic_id: [u8; 16],
-    leader: i32,
+    ask: &Ask<'_>,
     readings: &[Reading],
 ) -> Result<(i16, Vec<u8>), ControlError> {
     let partitions: Vec<FetchPartition> = readings
@@ -225,36 +206,7 @@ fn fetch(
             bytes_max: PARTITION_BYTES,
         })
         .collect();
-    let version = control.version(To::Broker(leader), ApiKey::Fetch)?;
-    let client_id = control.client_id().to_owned();
-    let now = control.now();
-    let topics = [FetchTopic {
-        name: topic,
-        id: topic_id,
-        partitions: &partitions,
-    }];
-    control.exchange(
-        To::Broker(leader),
-        ApiKey::Fetch,
-        |connection, token, out| {
-            let correlation_id = connection.reserve(ApiKey::Fetch, token, now)?;
-            let request = FetchRequest {
-                version,
-                correlation_id,
-                client_id: &client_id,
-                wait_ms_max: WAIT_MS,
-                bytes_min: 1,
-                bytes_max: ANSWER_BYTES,
-                isolation: IsolationLevel::ReadUncommitted,
-                session: FetchSession::NONE,
-                topics: &topics,
-                forgotten: &[],
-                rack: "",
-            };
-            request.write(out);
-            Ok(())
-        },
-    )
+    ask.fetch(control, &partitions, ANSWER_BYTES)
 }
 
 /// Notes what is ours. Says whether anything new came.
