@@ -82,7 +82,7 @@ pub(super) fn base64(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Appends a number.
-pub(super) fn number(number: i64, out: &mut Vec<u8>) {
+pub(in crate::file) fn number(number: i64, out: &mut Vec<u8>) {
     // 2⁶³ has 19 digits, and there may be a sign.
     let mut digits = [0; 20];
     let mut at = digits.len();

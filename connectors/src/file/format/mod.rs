@@ -14,7 +14,7 @@
 pub mod escapes;
 pub mod input;
 
-mod envelope;
-mod json;
+pub(in crate::file) mod envelope;
+pub(in crate::file) mod json;
 
 pub mod output;

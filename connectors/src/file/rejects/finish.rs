@@ -20,7 +20,8 @@ struct Entry {
     start: u64,
     content: u64,
     end: u64,
-    number: u64,
+    /// `None` keeps the number that the line has.
+    number: Option<u64>,
 }
 
 impl Rejects {
@@ -28,9 +29,20 @@ impl Rejects {
     pub fn finish(mut self, delimiter: u8) -> Result<u64, RejectsError> {
         let mut entries = self.index()?;
         self.number(&mut entries, delimiter)?;
+        self.write_in_order(&entries)
+    }
+
+    /// Puts the lines in order that had their numbers when they were written
+    /// ([`Rejects::write_record`]). Returns how many there are.
+    pub fn finish_numbered(mut self) -> Result<u64, RejectsError> {
+        let entries = self.index()?;
+        self.write_in_order(&entries)
+    }
+
+    fn write_in_order(&mut self, entries: &[Entry]) -> Result<u64, RejectsError> {
         let replacement = Replacement::create(&self.path).map_err(|e| self.write_failed(e))?;
         let mut sink = Sink::new(replacement.file(), 0);
-        for entry in &entries {
+        for entry in entries {
             self.rewrite(entry, &mut sink)
                 .map_err(|e| self.write_failed(e))?;
         }
@@ -49,7 +61,7 @@ impl Rejects {
                 start: line.start,
                 content: line.content,
                 end: line.end,
-                number: 0,
+                number: None,
             }));
         })?;
         entries.sort_by_key(|entry| (entry.input, entry.offset, entry.start));
@@ -78,7 +90,7 @@ impl Rejects {
                     },
                 })?;
                 at = entry.offset;
-                entry.number = before + 1;
+                entry.number = Some(before + 1);
             }
         }
         Ok(())
@@ -89,7 +101,7 @@ impl Rejects {
         let mut head = vec![0; bytes];
         self.file.read_exact_at(&mut head, entry.start)?;
         let mut head = Head::parse(&head).ok_or(io::ErrorKind::InvalidData)?;
-        head.line = Some(entry.number);
+        head.line = entry.number.or(head.line);
         sink.push(&head.open_json())?;
         sink.copy(&self.file, entry.content..entry.end)
     }

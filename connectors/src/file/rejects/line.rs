@@ -7,11 +7,14 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use protocol::records::builder::RecordHeader;
 use serde::{Deserialize, Serialize};
 
 use super::content::{Content, ContentError};
 use super::sink::Sink;
-use super::{REASON_BYTES_MAX, Reject};
+use super::{REASON_BYTES_MAX, Reject, RejectedContent};
+use crate::file::format::envelope::{write_bytes, write_headers};
+use crate::file::format::json;
 
 /// Everything in front of the content: a path and a reason, each byte escaped at its worst.
 const HEAD_BYTES_MAX: u64 = 64 << 10;
@@ -82,7 +85,43 @@ impl Head {
     }
 }
 
-/// Writes a whole line.
+/// Writes a whole line of a record that is in memory.
+pub(super) fn write_record(
+    sink: &mut Sink<'_>,
+    head: &Head,
+    record: &RejectedContent<'_>,
+) -> Result<(), ContentError> {
+    let mut line = head.open_json();
+    match record {
+        RejectedContent::Parsed(record) => {
+            write_bytes(CONTENT, record.value, &mut line);
+            if record.key.is_some() {
+                write_bytes(b",\"key", record.key, &mut line);
+            }
+            let header = |(key, value)| RecordHeader { key, value };
+            write_headers(record.headers.iter().map(header), &mut line);
+            let partition = record.partition.map(i64::from);
+            let numbers = [
+                (",\"ts\":", record.timestamp),
+                (",\"partition\":", partition),
+            ];
+            for (name, value) in numbers {
+                if let Some(value) = value {
+                    line.extend_from_slice(name.as_bytes());
+                    json::number(value, &mut line);
+                }
+            }
+        }
+        RejectedContent::Unparsed(bytes) => {
+            write_bytes(CONTENT, *bytes, &mut line);
+            line.extend_from_slice(b",\"unparsed\":true");
+        }
+    }
+    line.extend_from_slice(b"}\n");
+    sink.push(&line).map_err(ContentError::Write)
+}
+
+/// Writes a whole line of a record that is in the input.
 pub(super) fn write(
     sink: &mut Sink<'_>,
     head: &Head,

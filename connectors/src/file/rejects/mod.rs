@@ -8,6 +8,13 @@
 //! `content_base64` stands in place of `content` where the record is not UTF-8. `input` counts the
 //! inputs from 1: a file may be named twice. [`Rejects::finish`] adds `line`.
 //!
+//! Where key and headers are taken from the input, `content` is the value alone, and behind it
+//! stands what else the record had, as in an [envelope](super::format): `key`, `headers`, `ts`,
+//! `partition`, or `key_base64` and `headers_base64`. So `load --input envelope` loads the record
+//! again as it was. A record in which these were not found (its separator is missing, it is too
+//! long) has `"unparsed":true` behind its content, which is then all of it, or null where it was
+//! never in memory as a whole; such a line must be mended before it is loaded.
+//!
 //! * Lines are appended as refusals come. A line is whole before [`Rejects::write`] returns, and on
 //!   the disk when [`Rejects::sync`] does: sync before the position that passes its record is
 //!   synced.
@@ -33,6 +40,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use super::atomic::Replacement;
+use super::format::input::ParsedRecord;
 use super::inputs::{Change, InputFile};
 use content::{Content, ContentError};
 use line::{Head, Line, Lines};
@@ -54,6 +62,15 @@ pub struct Reject<'a> {
     /// Without the delimiter.
     pub length: u64,
     pub reason: &'a str,
+}
+
+/// What is there in memory of a record that was refused.
+#[derive(Debug, Clone, Copy)]
+pub enum RejectedContent<'a> {
+    /// Key, value and headers.
+    Parsed(ParsedRecord<'a>),
+    /// It could not be parsed: its bytes as they stand in the input, if they are there.
+    Unparsed(Option<&'a [u8]>),
 }
 
 /// An open rejects file.
@@ -166,6 +183,30 @@ impl Rejects {
         let mut sink = Sink::new(&self.file, self.end);
         let appended = line::write(&mut sink, &head, &content)
             .and_then(|()| sink.finish().map_err(ContentError::Write));
+        self.appended(reject, appended)
+    }
+
+    /// The same for a record that is in memory, the `number`-th of its input counted from 1: where
+    /// the input cannot be read again, or records are more than their values.
+    pub fn write_record(
+        &mut self,
+        reject: &Reject<'_>,
+        number: u64,
+        content: &RejectedContent<'_>,
+    ) -> Result<(), RejectsError> {
+        let mut head = Head::new(&self.inputs[reject.input].path, reject);
+        head.line = Some(number);
+        let mut sink = Sink::new(&self.file, self.end);
+        let appended = line::write_record(&mut sink, &head, content)
+            .and_then(|()| sink.finish().map_err(ContentError::Write));
+        self.appended(reject, appended)
+    }
+
+    fn appended(
+        &mut self,
+        reject: &Reject<'_>,
+        appended: Result<u64, ContentError>,
+    ) -> Result<(), RejectsError> {
         match appended {
             Ok(end) => {
                 self.end = end;

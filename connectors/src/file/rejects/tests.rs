@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::file::format::input::{EnvelopeError, LineOptions, Parser};
 use crate::file::inputs;
 
 /// Inputs with these contents, named a, b, c …, and a place for a rejects file.
@@ -332,4 +333,110 @@ proptest! {
         }
         prop_assert_eq!(lines.len(), 40);
     }
+}
+
+/// What `load --input envelope` makes of the file's lines.
+fn loaded_again(rig: &Rig) -> Vec<Result<String, String>> {
+    let text = fs::read(rig.path()).unwrap();
+    let mut parser = Parser::envelope();
+    let lines = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    lines
+        .map(|line| match parser.parse(Some(line)) {
+            Ok(record) => Ok(printed(&record)),
+            Err(error) => Err(error.to_string()),
+        })
+        .collect()
+}
+
+fn printed(record: &ParsedRecord<'_>) -> String {
+    let text = |bytes: Option<&[u8]>| {
+        bytes.map_or("NULL".to_owned(), |bytes| bytes.escape_ascii().to_string())
+    };
+    let headers = record.headers.iter();
+    let headers: Vec<String> = headers
+        .map(|(name, value)| format!("{}={}", text(Some(name)), text(value)))
+        .collect();
+    let (key, value) = (text(record.key), text(record.value));
+    let (at, partition) = (record.timestamp, record.partition);
+    format!("{key} {value} {headers:?} {at:?} {partition:?}")
+}
+
+#[test]
+fn records_with_keys_and_headers_can_be_loaded_again() {
+    let rig = Rig::new(&[b"whatever"]);
+    let mut rejects = rig.create();
+    let mut parser = Parser::line(LineOptions {
+        parse_headers: true,
+        parse_key: true,
+        null_marker: Some("~".to_owned()),
+        ..LineOptions::default()
+    })
+    .unwrap();
+    let lines: [&[u8]; 5] = [
+        b"a:1,b:~,a:\tk\t\"v\x01\"",
+        b"a:\xff\t\xfe\t\xfd",
+        b"~\t~\t~",
+        b"~\t\t",
+        b"no separator, and \xff",
+    ];
+    let mut expected = Vec::new();
+    for (number, line) in (1..).zip(lines) {
+        let reject = reject(0, 10 - number, line.len() as u64);
+        let content = match parser.parse(Some(line)) {
+            Ok(record) => {
+                expected.push(Ok(printed(&record)));
+                RejectedContent::Parsed(record)
+            }
+            Err(_) => {
+                expected.push(Err(EnvelopeError::Unparsed.to_string()));
+                RejectedContent::Unparsed(Some(line))
+            }
+        };
+        rejects
+            .write_record(&reject, 10 - number, &content)
+            .unwrap();
+    }
+    let mut envelopes = Parser::envelope();
+    let envelope = br#"{"payload":"v","ts":5,"partition":3}"#;
+    let record = envelopes.parse(Some(envelope)).unwrap();
+    expected.push(Ok(printed(&record)));
+    let content = RejectedContent::Parsed(record);
+    rejects.write_record(&reject(0, 4, 1), 4, &content).unwrap();
+    let too_long = RejectedContent::Unparsed(None);
+    rejects
+        .write_record(&reject(0, 0, 1 << 40), 1, &too_long)
+        .unwrap();
+    expected.push(Err(EnvelopeError::Unparsed.to_string()));
+    assert_eq!(loaded_again(&rig), expected);
+    assert_eq!(rejects.lines(), 7);
+    drop(rejects);
+
+    // What a resume keeps, and the end puts in order, is still the same.
+    let covered = |_: usize, offset: u64| offset != 4;
+    let rejects = Rejects::resume(&rig.path(), &rig.inputs, covered).unwrap();
+    assert_eq!(rejects.lines(), 6);
+    assert_eq!(rejects.finish_numbered().unwrap(), 6);
+    drop(expected.remove(5));
+    expected.reverse();
+    assert_eq!(loaded_again(&rig), expected);
+    let numbers: Vec<u64> = rig
+        .lines()
+        .iter()
+        .map(|line| line["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [1, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn split_modes_lines_can_be_loaded_as_envelopes() {
+    let rig = Rig::new(&[b"one\n\xff\n\"\n"]);
+    let mut rejects = rig.create();
+    for (offset, length) in [(0, 3), (4, 1), (6, 1)] {
+        rejects.write(&reject(0, offset, length)).unwrap();
+    }
+    rejects.finish(b'\n').unwrap();
+    let expected = ["one", "\\xff", "\\\""].map(|value| Ok(format!("NULL {value} [] None None")));
+    assert_eq!(loaded_again(&rig), expected);
 }

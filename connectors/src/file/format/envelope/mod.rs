@@ -25,6 +25,7 @@ mod write;
 
 pub use read::{EnvelopeError, EnvelopeReader};
 pub(super) use write::{envelope_bytes_max, write_envelope};
+pub(in crate::file) use write::{write_bytes, write_headers};
 
 #[cfg(test)]
 mod tests;

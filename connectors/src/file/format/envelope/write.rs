@@ -40,7 +40,7 @@ where
 }
 
 /// A field whose name is given with all that is before it but for the quote behind it.
-pub(super) fn write_bytes(name: &[u8], bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+pub(in crate::file) fn write_bytes(name: &[u8], bytes: Option<&[u8]>, out: &mut Vec<u8>) {
     out.extend_from_slice(name);
     match bytes.map(|bytes| (bytes, from_utf8(bytes))) {
         None => out.extend_from_slice(b"\":null"),
@@ -56,7 +56,7 @@ pub(super) fn write_bytes(name: &[u8], bytes: Option<&[u8]>, out: &mut Vec<u8>) 
 }
 
 /// The headers' field, if there are any.
-pub(super) fn write_headers<'a>(
+pub(in crate::file) fn write_headers<'a>(
     headers: impl Iterator<Item = RecordHeader<'a>> + Clone,
     out: &mut Vec<u8>,
 ) {
