@@ -4,6 +4,7 @@
 
 mod cli;
 mod faults;
+mod formats;
 mod kafka;
 mod kill;
 mod load;
