@@ -5,3 +5,5 @@ pub mod converters;
 pub mod data;
 pub mod file;
 pub mod java;
+pub mod predicates;
+pub mod transforms;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::key::{ConfigType, Key, KeySpec, Preset, Setting};
+use super::validate::Check;
 use crate::data::{ConnectError, Result};
 
 /// Properties as they were given.
@@ -84,7 +85,10 @@ impl ConfigDef {
         }
         let mut settings = BTreeMap::new();
         for key in &self.keys {
-            let setting = parse_key(key, props)?;
+            let mut setting = parse_key(key, props)?;
+            if matches!(key.check, Some(Check::UniqueList { .. } | Check::ListOf(_))) {
+                setting = setting.without_duplicates();
+            }
             check(key, &setting)?;
             settings.insert(key.name, setting);
         }

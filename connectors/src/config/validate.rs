@@ -17,6 +17,11 @@ pub enum Check {
     /// One of these, in upper case, whatever the case of the setting is. In the order of Java's
     /// hash set, for that is how its message lists them.
     OneOfAnyCase(&'static [&'static str]),
+    /// A list of different items, none of them empty. Who starts has duplicates taken out first;
+    /// who fills in a form is told of them.
+    UniqueList {
+        may_be_empty: bool,
+    },
     /// A list of nothing but these.
     ListOf(&'static [&'static str]),
     NonNull,
@@ -81,6 +86,9 @@ impl Check {
                     |item: &String| one_of.ensure_valid(name, &Setting::String(item.clone()));
                 return items.iter().try_for_each(valid);
             }
+            (Self::UniqueList { may_be_empty }, _) => {
+                return ensure_unique(name, setting, *may_be_empty);
+            }
             (Self::NonNull, Setting::Null) => return refuse("entry must be non null".to_owned()),
             (Self::NonEmptyString, Setting::String(text)) if text.is_empty() => {
                 return refuse("String must be non-empty".to_owned());
@@ -108,6 +116,7 @@ impl std::fmt::Display for Check {
             }
             Self::OneOf(choices) | Self::ListOf(choices) => write!(f, "[{}]", choices.join(", ")),
             Self::OneOfAnyCase(choices) => write!(f, "(case insensitive) [{}]", choices.join(", ")),
+            Self::UniqueList { .. } => Ok(()),
             Self::NonNull => f.write_str("non-null string"),
             Self::NonEmptyString => f.write_str("non-empty string"),
             Self::NonEmptyStringWithoutControlChars => {
@@ -152,6 +161,31 @@ fn ensure_in_range(
     Ok(())
 }
 
+fn ensure_unique(name: &str, setting: &Setting, may_be_empty: bool) -> Result<()> {
+    let Setting::List(items) = setting else {
+        return Err(ConnectError::config(format!(
+            "Configuration '{name}' values must not be null."
+        )));
+    };
+    if items.is_empty() && !may_be_empty {
+        return Err(ConnectError::config(format!(
+            "Configuration '{name}' must not be empty. Valid values include: any non-empty value"
+        )));
+    }
+    let is_repeated = |(place, item): (usize, &String)| items[..place].contains(item);
+    if items.iter().enumerate().any(is_repeated) {
+        return Err(ConnectError::config(format!(
+            "Configuration '{name}' values must not be duplicated."
+        )));
+    }
+    if items.iter().any(String::is_empty) {
+        return Err(ConnectError::config(format!(
+            "Configuration '{name}' values must not be empty."
+        )));
+    }
+    Ok(())
+}
+
 fn ensure_printable(name: &str, text: &str) -> Result<()> {
     let setting = Setting::String(text.to_owned());
     if text.is_empty() {
@@ -177,6 +211,20 @@ pub fn invalid(name: &str, value: &impl std::fmt::Display, message: &str) -> Con
 }
 
 impl Setting {
+    /// A list with the first of each item; anything else as it is.
+    pub(super) fn without_duplicates(self) -> Self {
+        let Self::List(items) = self else {
+            return self;
+        };
+        let mut unique: Vec<String> = Vec::with_capacity(items.len());
+        for item in items {
+            if !unique.contains(&item) {
+                unique.push(item);
+            }
+        }
+        Self::List(unique)
+    }
+
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::String(text) | Self::Class(text) => Some(text),

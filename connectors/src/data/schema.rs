@@ -308,6 +308,25 @@ impl Schema {
         parts.optional = optional;
         Self::from_parts(parts)
     }
+
+    /// The same schema with another name, version, or both.
+    #[must_use]
+    pub fn with_metadata(&self, name: Option<&str>, version: Option<i32>) -> Self {
+        let mut parts = self.0.parts.clone();
+        if let Some(name) = name {
+            parts.name = Some(name.into());
+        }
+        parts.version = version.or(parts.version);
+        Self::from_parts(parts)
+    }
+
+    /// The same schema with a default, which is not looked at.
+    #[must_use]
+    pub fn with_default(&self, default: Value<'static>) -> Self {
+        let mut parts = self.0.parts.clone();
+        parts.default = Some(default);
+        Self::from_parts(parts)
+    }
 }
 
 fn hash_of(parts: &Parts) -> u64 {

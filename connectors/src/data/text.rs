@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Map, Struct, Value};
+use super::{ConnectRecord, Map, Origin, Schema, Struct, TimestampType, Value};
 use crate::java;
 
 impl fmt::Display for Value<'_> {
@@ -61,5 +61,69 @@ impl fmt::Display for Struct<'_> {
             write!(f, "{comma}{}={value}", field.name())?;
         }
         f.write_str("}")
+    }
+}
+
+/// What may be absent, which Java shows as `null`.
+struct OrNull<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for OrNull<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(content) => content.fmt(f),
+            None => f.write_str("null"),
+        }
+    }
+}
+
+impl fmt::Display for ConnectRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Source(origin) => write!(
+                f,
+                "SourceRecord{{sourcePartition={}, sourceOffset={}}} ",
+                OrNull(origin.partition.as_ref()),
+                OrNull(origin.offset.as_ref())
+            )?,
+            Origin::Sink(origin) => {
+                let kind = match origin.timestamp_type {
+                    TimestampType::NoTimestampType => "NoTimestampType",
+                    TimestampType::CreateTime => "CreateTime",
+                    TimestampType::LogAppendTime => "LogAppendTime",
+                };
+                write!(
+                    f,
+                    "SinkRecord{{kafkaOffset={}, timestampType={kind}, originalTopic={}, \
+                     originalKafkaPartition={}, originalKafkaOffset={}}} ",
+                    origin.kafka_offset,
+                    OrNull(origin.original_topic.as_ref()),
+                    OrNull(origin.original_kafka_partition),
+                    origin.original_kafka_offset
+                )?;
+            }
+        }
+        let schema = |schema: &Option<Schema>| OrNull(schema.clone());
+        write!(
+            f,
+            "ConnectRecord{{topic='{}', kafkaPartition={}, key={}, keySchema={}, value={}, \
+             valueSchema={}, timestamp={}, headers=ConnectHeaders(headers=",
+            OrNull(self.topic.as_ref()),
+            OrNull(self.kafka_partition),
+            self.key,
+            schema(&self.key_schema),
+            self.value,
+            schema(&self.value_schema),
+            OrNull(self.timestamp)
+        )?;
+        for (index, header) in self.headers.iter().enumerate() {
+            let before = if index > 0 { ", " } else { "[" };
+            let (key, value) = (&header.key, &header.value);
+            let schema = schema(&header.schema);
+            write!(
+                f,
+                "{before}ConnectHeader(key={key}, value={value}, schema={schema})"
+            )?;
+        }
+        f.write_str(if self.headers.is_empty() { ")}" } else { "])}" })
     }
 }

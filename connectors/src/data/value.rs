@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 
 use num_bigint::BigInt;
 
-use super::{BigDecimal, Map, Schema, Struct};
+use super::{BigDecimal, Map, Schema, Struct, Type};
 
 /// A value, with whatever it could borrow from where it was read.
 ///
@@ -71,6 +71,26 @@ impl<'a> Value<'a> {
             Self::Map(map) => Some(map),
             _ => None,
         }
+    }
+
+    /// The type that Java infers from the value's class. Null and the classes of logical types have
+    /// none.
+    pub fn kind(&self) -> Option<Type> {
+        Some(match self {
+            Self::Int8(_) => Type::Int8,
+            Self::Int16(_) => Type::Int16,
+            Self::Int32(_) => Type::Int32,
+            Self::Int64(_) => Type::Int64,
+            Self::Float32(_) => Type::Float32,
+            Self::Float64(_) => Type::Float64,
+            Self::Boolean(_) => Type::Boolean,
+            Self::String(_) => Type::String,
+            Self::Bytes(_) => Type::Bytes,
+            Self::Array(_) => Type::Array,
+            Self::Map(_) => Type::Map,
+            Self::Struct(_) => Type::Struct,
+            Self::Null | Self::Decimal(_) | Self::Date(_) | Self::BigInt(_) => return None,
+        })
     }
 
     /// What `instanceof Number` is true of.

@@ -13,8 +13,11 @@ mod zones;
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use calendar::Fields;
 use field::{Field, Given};
+pub(super) use number::digit as decimal_digit;
 
 /// A pattern that Java would refuse. The message is `IllegalArgumentException`'s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -211,6 +214,28 @@ impl Compiler {
             self.pieces.push(Piece::Text(c.to_string()));
         }
     }
+}
+
+/// A time as `Values` writes it: of the first day (and before it) the time, of a midnight the date,
+/// else both.
+pub fn iso_text(millis: i64) -> String {
+    const DAY: i64 = 24 * 60 * 60 * 1000;
+    static FORMATS: LazyLock<[DateFormat; 3]> = LazyLock::new(|| {
+        [
+            "HH:mm:ss.SSS'Z'",
+            "yyyy-MM-dd",
+            "yyyy-MM-dd'T'HH:mm:ss.SSS'Z'",
+        ]
+        .map(|pattern| DateFormat::new(pattern, 0).expect("the pattern is right"))
+    });
+    let format = match millis {
+        millis if millis < DAY => &FORMATS[0],
+        millis if millis % DAY == 0 => &FORMATS[1],
+        _ => &FORMATS[2],
+    };
+    let mut text = String::new();
+    format.format(millis, &mut text);
+    text
 }
 
 const MONTHS: [&str; 12] = [
