@@ -7,6 +7,7 @@
 
 mod boolean;
 mod byte_array;
+mod json;
 mod number;
 mod string;
 
@@ -17,6 +18,7 @@ use crate::data::{Result, Schema, SchemaAndValue, Value};
 
 pub use boolean::BooleanConverter;
 pub use byte_array::ByteArrayConverter;
+pub use json::JsonConverter;
 pub use number::{
     DoubleConverter, FloatConverter, IntegerConverter, LongConverter, Number, NumberConverter,
     ShortConverter,

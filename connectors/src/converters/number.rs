@@ -1,4 +1,5 @@
-//! `org.apache.kafka.connect.converters.{Short,Integer,Long,Float,Double}Converter`: numbers, big-endian.
+//! `org.apache.kafka.connect.converters.{Short,Integer,Long,Float,Double}Converter`: numbers,
+//! big-endian.
 //!
 //! They look at the value alone; the schema may be any, as in Java.
 

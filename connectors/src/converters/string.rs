@@ -1,4 +1,5 @@
-//! `org.apache.kafka.connect.storage.StringConverter`: text in some encoding; of what is no text, Java's `toString`.
+//! `org.apache.kafka.connect.storage.StringConverter`: text in some encoding; of what is no text,
+//! Java's `toString`.
 
 use std::io::Write as _;
 

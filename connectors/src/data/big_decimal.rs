@@ -208,5 +208,6 @@ fn parse_exponent(text: &str) -> Option<i64> {
         return None;
     }
     let exponent: i64 = format!("0{significant}").parse().ok()?;
-    Some(if negative { -exponent } else { exponent })
+    let exponent = if negative { -exponent } else { exponent };
+    i32::try_from(exponent).is_ok().then_some(exponent)
 }

@@ -332,8 +332,10 @@ pub(crate) fn of_record(record: &ConnectRecord<'_>) -> Json {
 #[test]
 fn records_come_through_unchanged() {
     let source = json!({
-        "kind": "source", "topic": "t", "partition": 3, "timestamp": 5, "headers": [["h", null, { "int8": 1 }]],
-        "keySchema": null, "key": { "map": [[{ "string": "k" }, null]] }, "valueSchema": { "type": "STRING" },
+        "kind": "source", "topic": "t", "partition": 3, "timestamp": 5,
+        "headers": [["h", null, { "int8": 1 }]],
+        "keySchema": null, "key": { "map": [[{ "string": "k" }, null]] },
+        "valueSchema": { "type": "STRING" },
         "value": { "string": "v" }, "sourcePartition": { "map": [] }, "sourceOffset": null,
     });
     let sink = json!({

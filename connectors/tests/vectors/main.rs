@@ -1,8 +1,8 @@
 //! What Apache's classes did with a corpus of cases, and whether ours do the same.
 //!
-//! `tests/recorder/record` makes the vectors in `tests/vectors`; each line is a case: a class, its configuration, an
-//! operation and its input, and what came of it (`out`, or `error` with the class and message of
-//! the exception). [`check`] runs one file of them.
+//! `tests/recorder/record` makes the vectors in `tests/vectors`; each line is a case: a class, its
+//! configuration, an operation and its input, and what came of it (`out`, or `error` with the class
+//! and message of the exception). [`check`] runs one file of them.
 
 mod codec;
 mod converters;
