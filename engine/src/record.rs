@@ -146,7 +146,8 @@ pub enum Next<'a> {
 }
 
 /// Finds records in the bytes of files. A window begins where a record does, or behind what was passed of
-/// it, and holds a byte at least; the same bytes give the same records wherever windows end.
+/// it; it is empty only where the file ends behind what was passed. The same bytes give the same records
+/// wherever windows end.
 pub trait Grammar: Send + fmt::Debug {
     /// What stands at the front of `window`. `is_end`: the file ends behind it, and its last record with
     /// it.

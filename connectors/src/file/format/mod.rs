@@ -6,6 +6,7 @@
 //!   and headers in one.
 //! * [`output`]: records → bytes.
 //! * `envelope`: a record with all that belongs to it as a line of JSON, in both directions.
+//! * [`Records`]: both of these, as the engine asks for records.
 //! * [`escapes`]: `\n`, `\x00` and the like in options.
 //!
 //! All of it is pure: no file, no socket, no clock. Nothing is allocated for a record; results are
@@ -18,3 +19,6 @@ pub(in crate::file) mod envelope;
 pub(in crate::file) mod json;
 
 pub mod output;
+mod records;
+
+pub use records::Records;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -20,6 +21,8 @@ pub(super) struct Expanded {
     pub(super) canonical: String,
     /// Sorted by bytes.
     pub(super) paths: Vec<PathBuf>,
+    /// The argument is the path.
+    pub(super) is_named: bool,
 }
 
 pub(super) fn expand(argument: &str) -> Result<Expanded, InputError> {
@@ -27,10 +30,18 @@ pub(super) fn expand(argument: &str) -> Result<Expanded, InputError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => expand_directory(path),
         Ok(metadata) => {
-            refuse_irregular(path, &metadata)?;
+            let is_pipe = metadata.file_type().is_fifo();
+            if !is_pipe {
+                refuse_irregular(path, &metadata)?;
+            }
             Ok(Expanded {
-                canonical: canonical(path)?,
+                canonical: if is_pipe {
+                    argument.to_owned()
+                } else {
+                    canonical(path)?
+                },
                 paths: vec![path.to_owned()],
+                is_named: true,
             })
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound && is_pattern(argument) => {
@@ -56,6 +67,7 @@ fn expand_directory(directory: &Path) -> Result<Expanded, InputError> {
     Ok(Expanded {
         canonical,
         paths: sorted(paths),
+        is_named: false,
     })
 }
 
@@ -93,6 +105,7 @@ fn expand_pattern(pattern: &str) -> Result<Expanded, InputError> {
     Ok(Expanded {
         canonical,
         paths: sorted(paths),
+        is_named: false,
     })
 }
 

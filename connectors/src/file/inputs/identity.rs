@@ -10,6 +10,7 @@ use crc_fast::{CrcAlgorithm, checksum};
 use rustix::fs::OFlags;
 
 use super::InputError;
+use crate::file::stream;
 
 /// So many bytes, or as many as the file had, are in the CRC.
 const HEAD_BYTES: u64 = 1024;
@@ -25,6 +26,20 @@ pub struct InputFile {
     /// CRC-32C of the first KiB, or of all of a smaller file. What is appended later is not in it:
     /// compare over the first `min(size, 1024)` bytes.
     pub first_kib_crc: u32,
+    pub kind: InputKind,
+}
+
+/// How an input is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InputKind {
+    /// By position.
+    Plain,
+    /// From its beginning, decompressed.
+    Compressed,
+    /// Once: a pipe or a device. It has no size, and nothing to recognise it by.
+    Once,
+    /// Once: standard input.
+    StandardInput,
 }
 
 /// What became of a file.
@@ -48,7 +63,42 @@ pub enum Change {
 }
 
 impl InputFile {
-    /// Opens and recognises a file, and refuses what cannot be read again by position.
+    /// Standard input.
+    pub fn standard_input() -> Self {
+        Self::read_once(PathBuf::from("-"), InputKind::StandardInput)
+    }
+
+    fn read_once(path: PathBuf, kind: InputKind) -> Self {
+        Self {
+            path,
+            device: 0,
+            inode: 0,
+            size: 0,
+            first_kib_crc: 0,
+            kind,
+        }
+    }
+
+    /// Whether it can be read again after a crash.
+    pub fn is_rereadable(&self) -> bool {
+        matches!(self.kind, InputKind::Plain | InputKind::Compressed)
+    }
+
+    /// A pipe or device that is named; what a pattern or a directory holds must be a file.
+    pub fn named(path: &Path) -> Result<Self, InputError> {
+        let failed = |source| InputError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let kind = fs::metadata(path).map_err(failed)?.file_type();
+        // A shell's `<(…)` has no canonical path. Endless devices are no input.
+        if kind.is_fifo() {
+            return Ok(Self::read_once(path.to_owned(), InputKind::Once));
+        }
+        Ok(Self::open(path)?.0)
+    }
+
+    /// Opens and recognises a file, and refuses what is none.
     pub fn open(path: &Path) -> Result<(Self, File), InputError> {
         let failed = |source| InputError::Read {
             path: path.to_owned(),
@@ -71,16 +121,23 @@ impl InputFile {
         let metadata = file.metadata().map_err(failed)?;
         refuse_irregular(path, &metadata)?;
         let head = read_head(&file, metadata.len()).map_err(failed)?;
-        if let Some(format) = compressed_format(&head) {
-            let path = path.to_owned();
-            return Err(InputError::Compressed { path, format });
-        }
+        let kind = match stream::Kind::of(&head, Some(&canonical)) {
+            // An empty file of any name holds no record.
+            _ if head.is_empty() => InputKind::Plain,
+            stream::Kind::Plain => InputKind::Plain,
+            stream::Kind::Compressed => InputKind::Compressed,
+            stream::Kind::Unsupported(format) => {
+                let path = path.to_owned();
+                return Err(InputError::Compressed { path, format });
+            }
+        };
         let input = Self {
             path: canonical,
             device: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.len(),
             first_kib_crc: crc(&head),
+            kind,
         };
         Ok((input, file))
     }
@@ -150,17 +207,4 @@ fn read_head(file: &File, size: u64) -> io::Result<Vec<u8>> {
 
 fn crc(bytes: &[u8]) -> u32 {
     u32::try_from(checksum(CrcAlgorithm::Crc32Iscsi, bytes)).expect("a CRC of 32 bits")
-}
-
-/// Known by the first bytes; none of these can begin a text.
-fn compressed_format(head: &[u8]) -> Option<&'static str> {
-    const MAGICS: &[(&[u8], &str)] = &[
-        (b"\x1f\x8b", "gzip"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"\x04\x22\x4d\x18", "lz4"),
-        (b"\xfd7zXZ\x00", "xz"),
-        (b"BZh91AY&SY", "bzip2"),
-    ];
-    let found = MAGICS.iter().find(|(magic, _)| head.starts_with(magic));
-    found.map(|(_, format)| *format)
 }

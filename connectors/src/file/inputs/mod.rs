@@ -6,8 +6,10 @@
 //! * What a pattern matches and what a directory holds, in all depths, is sorted by the bytes of
 //!   its path. Names that begin with a dot are left out unless the pattern has that dot. Symbolic
 //!   links are followed.
-//! * Nothing is skipped in silence: what a list would hold and cannot be read (a pipe, a compressed
-//!   file, a file without the right to read) is an error that names it.
+//! * `-` is standard input; a pipe may be named, by itself and not by a pattern.
+//! * Nothing is skipped in silence: what a list would hold and cannot be read (a pipe in a directory, a
+//!   file without the right to read, one compressed in a way that is not known) is an error that
+//!   names it.
 
 mod expand;
 mod identity;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-pub use identity::{Change, InputFile};
+pub use identity::{Change, InputFile, InputKind};
 
 /// What the arguments came to.
 #[derive(Debug, Clone)]
@@ -46,13 +48,13 @@ pub enum InputError {
     )]
     EmptyDirectory { path: PathBuf },
     #[error(
-        "{path} is {what}: only regular files can be loaded, for an interrupted load is taken up \
-         by reading them again",
+        "{path} is {what}: files, and pipes that are named, can be loaded",
         path = path.display()
     )]
     NotRegular { path: PathBuf, what: &'static str },
     #[error(
-        "{path} is compressed ({format}): compressed input is not there yet; decompress it first",
+        "{path} is compressed ({format}), which is not supported: gzip, zstd and lz4 are; \
+         decompress it first",
         path = path.display()
     )]
     Compressed { path: PathBuf, format: &'static str },
@@ -78,10 +80,19 @@ pub fn collect(arguments: &[String]) -> Result<Inputs, InputError> {
         warnings: Vec::new(),
     };
     for argument in arguments {
+        if argument == "-" {
+            inputs.arguments.push(argument.clone());
+            inputs.files.push(InputFile::standard_input());
+            continue;
+        }
         let expanded = expand::expand(argument)?;
         inputs.arguments.push(expanded.canonical);
         for path in expanded.paths {
-            inputs.files.push(InputFile::open(&path)?.0);
+            inputs.files.push(if expanded.is_named {
+                InputFile::named(&path)?
+            } else {
+                InputFile::open(&path)?.0
+            });
         }
     }
     if inputs.files.is_empty() {
@@ -95,7 +106,7 @@ pub fn collect(arguments: &[String]) -> Result<Inputs, InputError> {
 fn repeated(files: &[InputFile]) -> Vec<String> {
     let mut seen: HashMap<(u64, u64), &Path> = HashMap::with_capacity(files.len());
     let mut warnings = Vec::new();
-    for file in files {
+    for file in files.iter().filter(|file| file.is_rereadable()) {
         let path = file.path.display();
         match seen.insert((file.device, file.inode), &file.path) {
             None => {}

@@ -140,10 +140,10 @@ fn what_is_no_regular_file_is_refused_by_what_it_is() {
     let path = |name: &str| directory.path().join(name);
     rustix::fs::mkfifoat(CWD, path("d/pipe"), Mode::RUSR | Mode::WUSR).unwrap();
     let _socket = UnixListener::bind(path("socket")).unwrap();
-    let sentence = "only regular files can be loaded, for an interrupted load is taken up by \
-                    reading them again";
+    let sentence = "files, and pipes that are named, can be loaded";
     let refused = |what: &str| format!("DIR/{what}: {sentence}");
-    check_error(&directory, &["d/pipe"], &refused("d/pipe is a pipe"));
+    let named = collect_in(&directory, &["d/pipe"]).unwrap();
+    assert_eq!(named.files[0].kind, InputKind::Once);
     // Nothing in a directory is left out in silence.
     check_error(&directory, &["d"], &refused("d/pipe is a pipe"));
     check_error(&directory, &["socket"], &refused("socket is a socket"));
@@ -154,26 +154,34 @@ fn what_is_no_regular_file_is_refused_by_what_it_is() {
 }
 
 #[test]
-fn compressed_files_are_refused_by_their_first_bytes() {
+fn compressed_files_are_known_by_their_first_bytes() {
     let directory = tempfile::tempdir().unwrap();
-    let magics: [(&str, &[u8]); 5] = [
-        ("gzip", b"\x1f\x8b\x08"),
-        ("zstd", b"\x28\xb5\x2f\xfd\0"),
-        ("lz4", b"\x04\x22\x4d\x18\0"),
-        ("xz", b"\xfd7zXZ\0\0"),
-        ("bzip2", b"BZh91AY&SY\0"),
-    ];
-    for (format, magic) in magics {
-        fs::write(directory.path().join("x.log"), magic).unwrap();
-        let expected = format!(
-            "DIR/x.log is compressed ({format}): compressed input is not there yet; decompress it \
-             first"
-        );
-        check_error(&directory, &["x.log"], &expected);
+    let kind = |name: &str, content: &[u8]| {
+        fs::write(directory.path().join(name), content).unwrap();
+        collect_in(&directory, &[name]).map(|inputs| inputs.files[0].kind)
+    };
+    for magic in [
+        b"\x1f\x8b\x08".as_slice(),
+        b"\x28\xb5\x2f\xfd\0",
+        b"\x04\x22\x4d\x18\0",
+    ] {
+        assert_eq!(kind("x.log", magic).unwrap(), InputKind::Compressed);
     }
-    // The name alone says nothing.
-    fs::write(directory.path().join("y.gz"), "a text").unwrap();
-    check(&directory, &["y.gz"], &["y.gz"]);
+    for (format, magic) in [
+        ("xz", b"\xfd7zXZ\0\0".as_slice()),
+        ("bzip2", b"BZh91AY&SY\0"),
+    ] {
+        let refused = kind("x.log", magic).unwrap_err().to_string();
+        assert!(refused.contains(&format!("is compressed ({format}), which is not supported")));
+    }
+    assert_eq!(kind("x.log", b"a text").unwrap(), InputKind::Plain);
+    // What is named so and is not is refused where it is decompressed, not loaded as lines.
+    assert_eq!(kind("y.gz", b"a text").unwrap(), InputKind::Compressed);
+    assert_eq!(kind("empty.gz", b"").unwrap(), InputKind::Plain);
+    assert_eq!(
+        collect(&["-".to_owned()]).unwrap().files[0].kind,
+        InputKind::StandardInput
+    );
 }
 
 #[test]

@@ -94,6 +94,26 @@ impl Kind {
     }
 }
 
+/// Whether an input that begins with `head`, which is shorter than [`HEAD_BYTES`], could yet turn out to be
+/// compressed: whether more of it must be waited for.
+pub fn may_be_compressed(head: &[u8]) -> bool {
+    const MAGICS: [&[u8]; 6] = [
+        b"\x1f\x8b",
+        b"\x28\xb5\x2f\xfd",
+        b"\x04\x22\x4d\x18",
+        b"\xfd7zXZ\0",
+        b"\x02\x21\x4c\x18",
+        b"BZh",
+    ];
+    let begins = |magic: &[u8]| {
+        let common = magic.len().min(head.len());
+        magic[..common] == head[..common]
+    };
+    let is_skippable = head.first().is_none_or(|first| first & 0xf0 == 0x50)
+        && begins(&[*head.first().unwrap_or(&0x50), 0x2a, 0x4d, 0x18]);
+    is_skippable || MAGICS.into_iter().any(begins)
+}
+
 /// Why a compressed input cannot be read. Offsets count the compressed bytes from the start.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StreamError {

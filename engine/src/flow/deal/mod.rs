@@ -319,7 +319,11 @@ impl Dealer {
     /// Records that lie in the block whole.
     fn deal_block(&mut self) {
         let window_end = (self.window + 1) * self.rules.window_bytes();
-        while self.position < window_end && !self.table.has_done() && !self.is_block_dealt() {
+        while self.position < window_end && !self.table.has_done() {
+            let is_passed_to_end = self.passing.is_some() && self.block_ends_file();
+            if self.is_block_dealt() && !is_passed_to_end {
+                return;
+            }
             let is_lines = self.framer.is_some() && self.passing.is_none();
             if is_lines && self.frame_lines() {
                 continue;

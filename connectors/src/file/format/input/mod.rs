@@ -32,25 +32,12 @@ mod splitter;
 use thiserror::Error;
 
 pub use super::envelope::{EnvelopeError, EnvelopeReader};
+pub use engine::record::InputRecord as ParsedRecord;
 pub(super) use headers::HeaderRange;
 pub use headers::{Headers, HeadersIter};
 pub use length::{LengthPrefix, UnknownLengthPrefix};
 pub use line::{Header, LineError, LineOptions, LineParser, OptionsError};
 pub use splitter::{Grammar, Next, SplitError, Splitter};
-
-/// A record as it stood in the input.
-#[derive(Debug, Clone, Copy)]
-pub struct ParsedRecord<'a> {
-    /// `None` is no key, which is not the same as an empty one.
-    pub key: Option<&'a [u8]>,
-    /// `None` is a null: a tombstone where the topic is compacted.
-    pub value: Option<&'a [u8]>,
-    pub headers: Headers<'a>,
-    /// In milliseconds since 1970, if the input says so.
-    pub timestamp: Option<i64>,
-    /// The partition that the record was in, if the input says so.
-    pub partition: Option<u32>,
-}
 
 /// Why a record could not be parsed. Who knows where it stands says that.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -78,6 +65,14 @@ impl Parser {
 
     pub fn line(options: LineOptions) -> Result<Self, OptionsError> {
         LineParser::new(options).map(Self::Line)
+    }
+
+    /// Whether a record's bytes are its value, and nothing else.
+    pub fn is_plain(&self) -> bool {
+        match self {
+            Self::Line(parser) => parser.is_plain(),
+            Self::Envelope(_) => false,
+        }
     }
 
     /// What is in a record; `None` where the grammar itself says that the value is null.
