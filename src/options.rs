@@ -5,7 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use connectors::file::format::input::{Grammar, Parser};
 use engine::io::Choice;
+use protocol::partitioner::Partitioner;
 use thiserror::Error;
 
 use crate::config::ProducerConfig;
@@ -47,9 +49,7 @@ pub(crate) struct LoadOptions {
     pub(crate) inputs: Vec<String>,
     pub(crate) topic: String,
     pub(crate) target: Target,
-    pub(crate) delimiter: u8,
-    /// One CR in front of the delimiter is no part of the record.
-    pub(crate) crlf_strip: bool,
+    pub(crate) reading: Reading,
     pub(crate) partition: Option<u32>,
     pub(crate) create_topic: Option<CreateTopic>,
     pub(crate) producer: ProducerConfig,
@@ -73,6 +73,40 @@ pub(crate) struct ClusterOptions {
     pub(crate) target: Target,
     pub(crate) producer: ProducerConfig,
     pub(crate) io: Choice,
+}
+
+/// How records are found in the input.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    /// Records are lines of one byte's delimiter and nothing else: files of them can be cut by position.
+    pub(crate) splits: bool,
+    /// The delimiter's last byte.
+    pub(crate) delimiter: u8,
+    /// One CR in front of the delimiter is no part of the record.
+    pub(crate) crlf_strip: bool,
+    pub(crate) grammar: Grammar,
+    pub(crate) parser: Parser,
+    pub(crate) partitioner: Partitioner,
+    /// A record goes into the partition that its envelope names.
+    pub(crate) keeps_partitions: bool,
+    /// All of that in words: the same on every start of a job.
+    pub(crate) described: String,
+}
+
+impl PartialEq for Reading {
+    fn eq(&self, other: &Self) -> bool {
+        (
+            self.splits,
+            self.delimiter,
+            self.crlf_strip,
+            &self.described,
+        ) == (
+            other.splits,
+            other.delimiter,
+            other.crlf_strip,
+            &other.described,
+        )
+    }
 }
 
 /// Which broker the records go to.
@@ -333,35 +367,6 @@ impl Amount {
     }
 }
 
-/// The one byte that ends a record: itself, or an escape (`\n`, `\t`, `\r`, `\0`, `\\`, `\xNN`).
-pub(crate) fn parse_delimiter(text: &str) -> Result<u8, String> {
-    let escape = match text.as_bytes() {
-        [byte] => Some(*byte),
-        [b'\\', code] => match code {
-            b'n' => Some(b'\n'),
-            b't' => Some(b'\t'),
-            b'r' => Some(b'\r'),
-            b'0' => Some(0),
-            b'\\' => Some(b'\\'),
-            _ => None,
-        },
-        [b'\\', b'x', digits @ ..] if matches!(digits.len(), 1 | 2) => {
-            let digits = std::str::from_utf8(digits)
-                .ok()
-                .filter(|d| !d.starts_with('+'));
-            digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
-        }
-        [] => return Err("a delimiter cannot be empty".to_owned()),
-        _ => None,
-    };
-    escape.ok_or_else(|| {
-        format!(
-            "{text:?} is not one byte: a delimiter is a single byte or one of \
-             \\n \\t \\r \\0 \\\\ \\xNN; longer ones are not there yet"
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,29 +450,6 @@ mod tests {
         check("1.5GiB", Some(3 << 29));
         check("", None);
         check("many", None);
-    }
-
-    #[test]
-    fn delimiters() {
-        let check =
-            |text: &str, expected| assert_eq!(parse_delimiter(text).ok(), expected, "{text}");
-        check("\\n", Some(b'\n'));
-        check("\\t", Some(b'\t'));
-        check("\\0", Some(0));
-        check("\\x1e", Some(0x1e));
-        check("\\xFF", Some(0xff));
-        check("\\x7", Some(7));
-        check("\\\\", Some(b'\\'));
-        check("\\", Some(b'\\'));
-        check(";", Some(b';'));
-        check("\n", Some(b'\n'));
-        check("", None);
-        check("||", None);
-        check("\\q", None);
-        check("\\x+1", None);
-        check("\\x123", None);
-        // Two bytes in UTF-8.
-        check("é", None);
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(crate) struct Snapshot {
     pub(crate) records: u64,
     /// Bytes of input acknowledged.
     pub(crate) bytes: u64,
-    pub(crate) bytes_total: u64,
+    /// `None`: not known before the input ends.
+    pub(crate) bytes_total: Option<u64>,
     pub(crate) bytes_in_flight: u64,
     pub(crate) rejects: u64,
     pub(crate) retries: u64,
@@ -93,7 +94,9 @@ impl Progress {
         match &self.look {
             Look::Silent => {}
             Look::Bar(bar) => {
-                bar.set_length(snapshot.bytes_total);
+                if let Some(bytes_total) = snapshot.bytes_total {
+                    bar.set_length(bytes_total);
+                }
                 bar.set_position(snapshot.bytes);
                 bar.set_message(self.rate.bar_text(snapshot));
             }
@@ -118,12 +121,12 @@ impl Progress {
             bytes_total,
             ..
         } = snapshot;
-        let percent = percent(*bytes, *bytes_total);
         let rates = self.rate.text(snapshot);
-        Some(format!(
-            "{records} records sent, {percent:.1}% of {}, {rates}\n",
-            Bytes(*bytes_total)
-        ))
+        let done = match *bytes_total {
+            Some(total) => format!("{:.1}% of {}", percent(*bytes, total), Bytes(total)),
+            None => Bytes(*bytes).to_string(),
+        };
+        Some(format!("{records} records sent, {done}, {rates}\n"))
     }
 }
 
@@ -138,11 +141,15 @@ impl Drop for Progress {
 }
 
 fn show_bar(begun: &Snapshot) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:12} {percent:>3}% {wide_msg}")
+    let template = match begun.bytes_total {
+        Some(_) => "{bar:12} {percent:>3}% {wide_msg}",
+        None => "{spinner} {wide_msg}",
+    };
+    let style = ProgressStyle::with_template(template)
         .expect("the template is well-formed")
         .progress_chars("=> ");
     let target = ProgressDrawTarget::stderr();
-    let bar = ProgressBar::with_draw_target(Some(begun.bytes_total), target).with_style(style);
+    let bar = ProgressBar::with_draw_target(begun.bytes_total, target).with_style(style);
     bar.set_position(begun.bytes);
     *BAR.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
     bar
@@ -216,7 +223,7 @@ impl Rate {
 
     fn left(&self, snapshot: &Snapshot) -> Option<Left> {
         let (_, bytes) = self.per_second()?;
-        let left = snapshot.bytes_total.saturating_sub(snapshot.bytes) as f64;
+        let left = snapshot.bytes_total?.saturating_sub(snapshot.bytes) as f64;
         (left > 0.0 && bytes > 0.0).then(|| Left(left / bytes))
     }
 }
@@ -321,7 +328,7 @@ mod tests {
     const BEGUN: Snapshot = Snapshot {
         records: 0,
         bytes: 0,
-        bytes_total: 1_000 << 20,
+        bytes_total: Some(1_000 << 20),
         bytes_in_flight: 0,
         rejects: 0,
         retries: 0,

@@ -8,7 +8,8 @@ use connectors::config::properties::{self, PropertiesError};
 use engine::io::{Choice, UnknownChoice};
 use thiserror::Error;
 
-use super::{Crlf, LoadArgs};
+use super::LoadArgs;
+use super::reading::plan_reading;
 use crate::config::{self, ConfigError, Origin, Resolved, Setting};
 use crate::options::{HostPort, LoadOptions, Target};
 
@@ -25,11 +26,6 @@ pub(crate) enum UsageError {
     NotYet(&'static str),
     #[error("{0:?} is not there yet: only files on this machine can be loaded")]
     Url(String),
-    #[error(
-        "- (standard input) is not there yet: only files can be loaded, for an interrupted load is \
-         taken up by reading them again"
-    )]
-    StandardInput,
     #[error(
         "where to? name the brokers (--bootstrap-server HOST:PORT), or try the embedded one \
          (--embedded)"
@@ -96,8 +92,7 @@ pub(crate) fn plan_load(args: LoadArgs, env: Environment<'_>) -> Result<Planned,
         inputs: args.inputs,
         topic: args.topic,
         target,
-        delimiter: args.delimiter,
-        crlf_strip: args.crlf == Crlf::Strip,
+        reading: plan_reading(args.reading)?,
         partition: args.partition,
         create_topic: args.create_topic,
         producer: resolved.producer,
@@ -121,9 +116,6 @@ pub(crate) fn plan_load(args: LoadArgs, env: Environment<'_>) -> Result<Planned,
 }
 
 fn check_input(input: &str) -> Result<(), UsageError> {
-    if input == "-" {
-        return Err(UsageError::StandardInput);
-    }
     let scheme = input.split_once("://").map(|(scheme, _)| scheme);
     let is_scheme = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric());
     if scheme.is_some_and(is_scheme) {
@@ -276,8 +268,7 @@ mod tests {
             inputs: vec!["a.log".to_owned()],
             topic: "logs".to_owned(),
             target: Target::Bootstrap(vec![address]),
-            delimiter: b'\n',
-            crlf_strip: false,
+            reading: options.reading.clone(),
             partition: None,
             create_topic: None,
             producer: config::ProducerConfig::default(),
@@ -306,7 +297,9 @@ mod tests {
         let options = plan(line).unwrap().options;
         assert_eq!(options.inputs, ["a", "b"]);
         assert_eq!(options.target, Target::Embedded("/data".into()));
-        assert_eq!((options.delimiter, options.crlf_strip), (b';', true));
+        let reading = &options.reading;
+        assert_eq!((reading.delimiter, reading.crlf_strip), (b';', true));
+        assert!(reading.splits && reading.described.is_empty());
         assert_eq!(options.partition, Some(3));
         let create = CreateTopic {
             partitions: Some(8),
@@ -403,10 +396,6 @@ mod tests {
     #[test]
     fn what_is_not_there_yet_is_refused_with_a_sentence() {
         for (flag, expected) in [
-            ("-K :", "records with keys are not there yet"),
-            ("-k key", "records with keys are not there yet"),
-            ("-H a=b", "records with headers are not there yet"),
-            ("-Z", "null values are not there yet"),
             ("-c 10", "loading only so many records is not there yet"),
             ("-f %k", "formats of lines are not there yet"),
             (

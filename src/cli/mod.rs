@@ -10,6 +10,7 @@ mod generate;
 mod kcat;
 mod load;
 mod not_yet;
+mod reading;
 mod texts;
 
 use std::path::PathBuf;
@@ -24,8 +25,9 @@ pub(crate) use generate::{CompletionsArgs, GenerateError, ManArgs, completions, 
 pub(crate) use kcat::kcat_order;
 pub(crate) use load::plan_load;
 pub(crate) use not_yet::{CONNECT, NotYetArgs, VERIFY, refuse_name};
+pub(crate) use reading::ReadingArgs;
 
-use crate::options::{CreateTopic, HostPort, Rate, parse_bytes, parse_delimiter};
+use crate::options::{CreateTopic, HostPort, Rate, parse_bytes};
 
 /// Moves data between files and Apache Kafka, as fast as the hardware lets it
 ///
@@ -218,24 +220,8 @@ pub(crate) struct LoadArgs {
     )]
     pub(crate) command_config: Option<PathBuf>,
 
-    /// The byte that ends a record, or \n \t \r \0 \\ \xNN
-    ///
-    /// A last record that nothing ends is a record too; what is between two delimiters is one of no
-    /// bytes.
-    #[arg(
-        short = 'D',
-        long,
-        value_name = "BYTE",
-        value_parser = parse_delimiter,
-        default_value = "\\n",
-        allow_hyphen_values = true,
-        help_heading = RECORDS
-    )]
-    pub(crate) delimiter: u8,
-    /// What becomes of one CR in front of the delimiter
-    #[arg(long, value_name = "keep|strip", default_value = "keep", hide_possible_values = true,
-          help_heading = RECORDS)]
-    pub(crate) crlf: Crlf,
+    #[command(flatten)]
+    pub(crate) reading: ReadingArgs,
     /// Put every record into this partition
     ///
     /// Otherwise the input is dealt to the partitions in chunks, in turn.

@@ -5,7 +5,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use clap::{ArgAction, Args};
+use clap::Args;
 
 /// Flags that are taken only to be refused, and two that say what happens anyway.
 #[derive(Debug, Default, Args)]
@@ -16,24 +16,6 @@ pub(crate) struct NotYetArgs {
     /// kcat's "a record for each line of a file": what `load` does.
     #[arg(short = 'l', hide = true)]
     _lines: bool,
-    #[arg(
-        short = 'K',
-        value_name = "DELIMITER",
-        hide = true,
-        allow_hyphen_values = true
-    )]
-    key_delimiter: Option<String>,
-    #[arg(
-        short = 'k',
-        value_name = "KEY",
-        hide = true,
-        allow_hyphen_values = true
-    )]
-    key: Option<String>,
-    #[arg(short = 'H', value_name = "HEADER", hide = true, action = ArgAction::Append)]
-    header: Vec<String>,
-    #[arg(short = 'Z', hide = true)]
-    null_values: bool,
     #[arg(short = 'c', value_name = "COUNT", hide = true)]
     count: Option<String>,
     #[arg(
@@ -44,15 +26,8 @@ pub(crate) struct NotYetArgs {
         allow_hyphen_values = true
     )]
     format: Option<String>,
-    #[arg(long, alias = "property", value_name = "KEY=VALUE", hide = true,
-          action = ArgAction::Append)]
-    reader_property: Vec<String>,
-    #[arg(long, alias = "reader-config", value_name = "FILE", hide = true)]
-    property_file: Option<String>,
     #[arg(long, alias = "line-reader", value_name = "CLASS", hide = true)]
     reader: Option<String>,
-    #[arg(long, value_name = "FORMAT", hide = true)]
-    input: Option<String>,
     #[arg(long, value_name = "HOW", hide = true, num_args = 0..=1, require_equals = true,
           default_missing_value = "")]
     verify: Option<String>,
@@ -67,46 +42,17 @@ impl NotYetArgs {
     pub(super) fn refusal(&self) -> Option<&'static str> {
         let asked = [
             (
-                self.key_delimiter.is_some(),
-                "-K: records with keys are not there yet; a record is a whole line",
-            ),
-            (
-                self.key.is_some(),
-                "-k: records with keys are not there yet; a record is a whole line",
-            ),
-            (
-                !self.header.is_empty(),
-                "-H: records with headers are not there yet; a record is a whole line",
-            ),
-            (
-                self.null_values,
-                "-Z: null values are not there yet; an empty line is an empty record",
-            ),
-            (
                 self.count.is_some(),
                 "-c: loading only so many records is not there yet; `head` can make such a file",
             ),
             (
                 self.format.is_some(),
-                "-f: formats of lines are not there yet; a record is a whole line",
-            ),
-            (
-                !self.reader_property.is_empty(),
-                "--reader-property: keys and headers within lines are not there yet; a record is \
-                 a whole line. A property of the producer is given by --producer-property",
-            ),
-            (
-                self.property_file.is_some(),
-                "--reader-config: keys and headers within lines are not there yet; a record is a \
-                 whole line",
+                "-f: formats of lines are not there yet; -K, -H and --reader-property say what is in a line",
             ),
             (
                 self.reader.is_some(),
-                "--line-reader: Java classes cannot be run here; a record is a whole line",
-            ),
-            (
-                self.input.is_some(),
-                "--input: other formats than lines are not there yet",
+                "--line-reader: Java classes cannot be run here; --reader-property and --input say how records \
+                 are read",
             ),
             (
                 self.verify.is_some(),

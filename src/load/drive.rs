@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,12 @@ use engine::flow::to_kafka::{ShardReport, ToKafka};
 use engine::input::Input;
 use engine::io::{Choice, Io, Waker};
 use engine::memory::release_start_up_code;
-use engine::positions::{Job, PartitionSlot};
+use engine::positions::PartitionSlot;
 use kafka_protocol::messages::MetadataResponse;
 
 use super::error::LoadError;
+use super::kept::{Kept, sync_aside};
+use super::reading::Sources;
 use crate::progress::{self, Snapshot};
 use crate::signals::Signals;
 
@@ -44,10 +46,12 @@ pub(super) struct Drive<'a> {
     pub(super) metadata: &'a MetadataResponse,
     pub(super) progress: Arc<Progress>,
     pub(super) observer: Arc<dyn LoadObserver>,
-    pub(super) job: Arc<Mutex<Job>>,
+    pub(super) job: Arc<Mutex<Kept>>,
     /// The counters when this run began.
     pub(super) begun: Snapshot,
     pub(super) shows_progress: bool,
+    /// What one reader deals out.
+    pub(super) sources: Option<&'a Sources>,
 }
 
 enum Message {
@@ -98,6 +102,7 @@ impl Drive<'_> {
             cluster,
             progress: Arc::clone(&self.progress),
             observer: Arc::clone(&self.observer),
+            sources: self.sources.cloned(),
         })
     }
 
@@ -166,13 +171,7 @@ impl Drive<'_> {
 
     /// Makes durable what shards have stored, without holding them up.
     fn sync(&self) -> Result<(), LoadError> {
-        let lock = || self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(checkpoint) = lock().store().begin_sync()? else {
-            return Ok(());
-        };
-        let written = checkpoint.write();
-        lock().store().end_sync(written)?;
-        Ok(())
+        Ok(sync_aside(&self.job)?)
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
@@ -187,7 +186,7 @@ impl Drive<'_> {
         Snapshot {
             records: self.begun.records + records.load(Ordering::Relaxed),
             bytes: self.begun.bytes + bytes.load(Ordering::Relaxed),
-            bytes_total: self.config.input.bytes(),
+            bytes_total: self.begun.bytes_total,
             bytes_in_flight: bytes_in_flight.load(Ordering::Relaxed),
             rejects: self.begun.rejects + rejects.load(Ordering::Relaxed),
             retries: retries.load(Ordering::Relaxed),
@@ -202,6 +201,7 @@ struct Shard {
     cluster: Cluster,
     progress: Arc<Progress>,
     observer: Arc<dyn LoadObserver>,
+    sources: Option<Sources>,
 }
 
 impl Shard {
@@ -222,14 +222,21 @@ impl Shard {
                 };
             }
         };
-        let made = ToKafka::new(
-            io,
-            self.config,
-            self.cluster,
-            lanes,
-            self.progress,
-            self.observer,
-        );
+        let Self {
+            config,
+            cluster,
+            progress,
+            observer,
+            ..
+        } = self;
+        let made = match self.sources {
+            None => ToKafka::new(io, config, cluster, lanes, progress, observer),
+            Some(sources) => {
+                let positions = lanes.iter().flatten().map(|start| start.slot.position);
+                let sequential = sources.config(positions.min().unwrap_or(0));
+                ToKafka::sequential(io, config, cluster, lanes, progress, observer, sequential)
+            }
+        };
         let flow = match made {
             Ok(flow) => flow,
             Err(error) => {
@@ -256,6 +263,9 @@ fn check_inputs(input: &Input, turn: usize) -> Result<(), LoadError> {
     let turns = input.files().len().div_ceil(LOOKED_AT_MAX).max(1);
     let first = (turn % turns) * LOOKED_AT_MAX;
     for file in input.files().iter().skip(first).take(LOOKED_AT_MAX) {
+        if file.inode == 0 {
+            continue; // A pipe.
+        }
         let path = file.path.display();
         let why = match std::fs::metadata(&file.path) {
             Err(error) => format!("{path} cannot be looked at any more: {error}"),

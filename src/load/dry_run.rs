@@ -67,13 +67,15 @@ fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, Failed> {
         let is_whole = head.len() as u64 >= file.size;
         let mut rest = head.as_slice();
         while shown < SHOWN && !rest.is_empty() {
-            let end = rest.iter().position(|&byte| byte == options.delimiter);
+            let end = rest
+                .iter()
+                .position(|&byte| byte == options.reading.delimiter);
             let (record, behind) = match end {
                 Some(end) => (&rest[..end], &rest[end + 1..]),
                 None if is_whole => (rest, &rest[rest.len()..]),
                 None => break,
             };
-            let strip = options.crlf_strip && record.last() == Some(&b'\r');
+            let strip = options.reading.crlf_strip && record.last() == Some(&b'\r');
             let record = &record[..record.len() - usize::from(strip)];
             rest = behind;
             shown += 1;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use engine::flow::config::{LoadConfig, Progress};
 use engine::flow::to_kafka::FlowError;
-use engine::positions::{Job, JobHeader, JobStart, PartitionSlot};
+use engine::positions::{JobHeader, JobStart, PartitionSlot};
 
 use super::Begun;
 use super::drive::Outcome;
 use super::error::LoadError;
+use super::kept::Kept;
 use super::observer::Observer;
 use super::start::now_ms;
 use super::target::Topic;
@@ -23,7 +24,7 @@ pub(super) struct Finish<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) topic: &'a Topic,
     pub(super) config: &'a LoadConfig,
-    pub(super) job: &'a Arc<Mutex<Job>>,
+    pub(super) job: &'a Arc<Mutex<Kept>>,
     pub(super) slots: &'a [PartitionSlot],
     pub(super) observer: &'a Observer,
     pub(super) progress: &'a Progress,
@@ -59,17 +60,27 @@ impl Finish<'_> {
     /// Everything is loaded: the rejects go in order, and the state says so.
     fn complete(&self, exit: Exit) -> Result<(), LoadError> {
         if let Some(rejects) = self.observer.take_rejects() {
-            rejects.finish(self.config.rules.delimiter)?;
+            if self.is_dealt() {
+                rejects.finish_dealt()?;
+            } else {
+                rejects.finish(self.config.rules.delimiter)?;
+            }
         }
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        job.store().sync()?;
+        job.sync()?;
         job.finish(now_ms(), exit.code())?;
         Ok(())
     }
 
+    /// One reader deals the input out.
+    fn is_dealt(&self) -> bool {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        job.header().settings.window_chunks > 0
+    }
+
     fn sync(&self) -> Result<(), LoadError> {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(job.store().sync()?)
+        Ok(job.sync()?)
     }
 
     fn promise(&self) -> Promise {
@@ -88,7 +99,7 @@ impl Finish<'_> {
         Snapshot {
             records: self.begun.records + records.load(Ordering::Relaxed),
             bytes: self.begun.bytes + bytes.load(Ordering::Relaxed),
-            bytes_total: self.config.input.bytes(),
+            bytes_total: self.begun.bytes_total,
             bytes_in_flight: 0,
             rejects: self.begun.rejects + rejects.load(Ordering::Relaxed),
             retries: retries.load(Ordering::Relaxed),
@@ -169,6 +180,10 @@ impl Finish<'_> {
 
     /// How far a failed load came, by the first file that is not loaded whole.
     fn place(&self) -> Option<String> {
+        if self.is_dealt() {
+            let position = self.slots.iter().map(|slot| slot.position).min()?;
+            return Some(format!("everything before byte {position} of the input"));
+        }
         let deal = self.config.rules.deal;
         let open = (0..)
             .zip(self.slots)
@@ -218,7 +233,7 @@ fn promise(header: &JobHeader) -> Promise {
 pub(super) fn already_loaded(
     options: &LoadOptions,
     topic: &Topic,
-    job: &Job,
+    job: &Kept,
 ) -> Result<Exit, LoadError> {
     let JobStart::Finished { at_ms, exit_code } = job.start() else {
         unreachable!("the caller saw that it is finished");

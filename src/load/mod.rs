@@ -8,8 +8,10 @@ mod drive;
 mod dry_run;
 mod error;
 mod finish;
+mod kept;
 mod observer;
 mod plan;
+mod reading;
 mod start;
 mod state;
 mod target;
@@ -21,7 +23,7 @@ use connectors::file::inputs::{self, Inputs};
 use connectors::file::rejects::Rejects;
 use engine::control::Control;
 use engine::flow::config::{LoadConfig, Progress};
-use engine::positions::{Job, JobStart};
+use engine::positions::JobStart;
 
 use crate::options::{Exit, LoadOptions};
 use crate::reach::{Reached, reach};
@@ -29,7 +31,9 @@ use crate::signals::Signals;
 use crate::{progress, summary};
 use drive::Drive;
 pub(crate) use error::LoadError;
+use kept::Kept;
 use observer::Observer;
+use reading::Sources;
 use start::Decided;
 
 pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
@@ -107,13 +111,15 @@ impl Loader<'_> {
         }
     }
 
-    fn drive(&mut self, mut job: Job) -> Result<Exit, LoadError> {
+    fn drive(&mut self, mut job: Kept) -> Result<Exit, LoadError> {
         let config = plan::load_config(self.options, &self.client, &self.topic, job.header());
+        let sources = Sources::of(self.options, &self.inputs, job.header());
         let decided = start::decide(
             &mut self.control,
             self.options,
             &self.topic,
             &config,
+            sources.as_ref(),
             &mut job,
         )?;
         let (begun, resumed, mut slots) = (decided.begun, decided.resumed, decided.slots.clone());
@@ -138,6 +144,7 @@ impl Loader<'_> {
             job: Arc::clone(&job),
             begun,
             shows_progress: self.options.progress && !self.options.quiet,
+            sources: sources.as_ref(),
         };
         let signals = match self.signals.take() {
             Some(signals) => signals,
@@ -190,7 +197,7 @@ impl Loader<'_> {
     /// again, but for those that positions are about to pass: they are noted here.
     fn open_rejects(
         &self,
-        job: &Job,
+        job: &Kept,
         decided: &Decided,
         config: &LoadConfig,
     ) -> Result<Option<Rejects>, LoadError> {
@@ -201,11 +208,22 @@ impl Loader<'_> {
         if !decided.resumed {
             return Ok(Some(Rejects::create(path, &files, self.options.restart)?));
         }
+        if job.header().settings.window_chunks > 0 {
+            let covered = |partition: u32, position: u64| {
+                let slot = job.slots().get(partition as usize);
+                slot.is_some_and(|slot| slot.position > position)
+            };
+            let mut rejects = Rejects::resume_dealt(path, &files, covered)?;
+            for (partition, record) in decided.passed() {
+                observer::note_dealt(&mut rejects, config, partition, record)?;
+            }
+            return Ok(Some(rejects));
+        }
         let covered = |file: usize, offset: u64| {
             state::covers(job.header(), job.slots(), &config.input, file, offset)
         };
         let mut rejects = Rejects::resume(path, &files, covered)?;
-        for record in decided.passed() {
+        for (_, record) in decided.passed() {
             observer::note(&mut rejects, config, record)?;
         }
         Ok(Some(rejects))

@@ -6,13 +6,14 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use connectors::file::rejects::{Reject as RejectedRecord, Rejects};
+use connectors::file::rejects::{DealtContent, DealtReject, Reject as RejectedRecord, Rejects};
 use engine::flow::CutRules;
-use engine::flow::config::{LoadConfig, LoadObserver, Reject, TooLarge};
+use engine::flow::config::{LoadConfig, LoadObserver, Reject, RejectContent, TooLarge};
 use engine::input::Input;
-use engine::positions::Job;
+use engine::record::{Header, Headers};
 
 use super::error::LoadError;
+use super::kept::Kept;
 
 /// Refused records that are named in the log when no file takes them; the rest are only counted.
 const NAMED_MAX: u64 = 20;
@@ -22,7 +23,7 @@ const NAMED_MAX: u64 = 20;
 pub(super) struct Observer {
     input: Arc<Input>,
     rules: CutRules,
-    job: Arc<Mutex<Job>>,
+    job: Arc<Mutex<Kept>>,
     rejects: Mutex<Option<Rejects>>,
     count: AtomicU64,
     max_errors: u64,
@@ -33,7 +34,7 @@ impl Observer {
     pub(super) fn new(
         input: Arc<Input>,
         rules: CutRules,
-        job: Arc<Mutex<Job>>,
+        job: Arc<Mutex<Kept>>,
         rejects: Option<Rejects>,
         before: u64,
         max_errors: u64,
@@ -105,10 +106,84 @@ pub(super) fn note(
     Ok(())
 }
 
+/// As [`note`], of an input that one reader deals out.
+pub(super) fn note_dealt(
+    rejects: &mut Rejects,
+    config: &LoadConfig,
+    partition: u32,
+    record: &TooLarge,
+) -> Result<(), LoadError> {
+    let (input, offset) = config.input.locate(record.range.start);
+    let dealt = record
+        .dealt
+        .as_ref()
+        .expect("what one reader refuses comes with its bytes");
+    rejects.write_dealt(&DealtReject {
+        input,
+        offset,
+        length: record.range.end - record.range.start,
+        reason: &dealt.reason,
+        partition,
+        position: record.range.start,
+        content: DealtContent::Input(&dealt.content),
+    })?;
+    rejects.sync()?;
+    Ok(())
+}
+
+impl Observer {
+    fn write(&self, rejects: &mut Rejects, reject: &Reject) -> Result<(), String> {
+        let Some(content) = &reject.content else {
+            let length = length(&self.input, &self.rules, &reject.range)?;
+            let refused = RejectedRecord {
+                input: reject.file,
+                offset: reject.file_offset,
+                length,
+                reason: &reject.reason,
+            };
+            return rejects.write(&refused).map_err(|error| error.to_string());
+        };
+        let fixed: Vec<Header>;
+        let content = match content {
+            RejectContent::Input(bytes) => DealtContent::Input(bytes),
+            RejectContent::Record {
+                key,
+                value,
+                headers,
+                timestamp,
+            } => {
+                let header = |(name, value): &(Vec<u8>, Option<Vec<u8>>)| Header {
+                    name: name.clone(),
+                    value: value.clone(),
+                };
+                fixed = headers.iter().map(header).collect();
+                DealtContent::Record {
+                    key: key.as_deref(),
+                    value: value.as_deref(),
+                    headers: Headers::new(&fixed, &[], &[]),
+                    timestamp: *timestamp,
+                }
+            }
+        };
+        let refused = DealtReject {
+            input: reject.file,
+            offset: reject.file_offset,
+            length: reject.range.end - reject.range.start,
+            reason: &reject.reason,
+            partition: reject.partition,
+            position: reject.range.start,
+            content,
+        };
+        rejects
+            .write_dealt(&refused)
+            .map_err(|error| error.to_string())
+    }
+}
+
 impl LoadObserver for Observer {
     fn sync(&self) -> Result<(), String> {
         let mut job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
-        job.store().sync().map_err(|error| error.to_string())
+        job.sync().map_err(|error| error.to_string())
     }
 
     fn reject(&self, reject: &Reject) -> Result<(), String> {
@@ -124,15 +199,8 @@ impl LoadObserver for Observer {
         }
         match &mut *rejects {
             Some(rejects) => {
-                let length = length(&self.input, &self.rules, &reject.range)?;
-                let refused = RejectedRecord {
-                    input: reject.file,
-                    offset: reject.file_offset,
-                    length,
-                    reason: &reject.reason,
-                };
-                let noted = rejects.write(&refused).and_then(|()| rejects.sync());
-                noted.map_err(|error| error.to_string())?;
+                self.write(rejects, reject)?;
+                rejects.sync().map_err(|error| error.to_string())?;
             }
             None if count <= NAMED_MAX => {
                 tracing::warn!(

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use connectors::file::inputs::Inputs;
 use engine::flow::CutRules;
 use engine::flow::config::{ClientConfig, LoadConfig, Rate};
 use engine::input::Deal;
@@ -11,6 +12,7 @@ use protocol::client::producer::Timing;
 use protocol::records::header::Compression;
 
 use super::error::LoadError;
+use super::reading;
 use super::state;
 use super::target::Topic;
 use crate::options::{self, LoadOptions};
@@ -57,7 +59,12 @@ pub(super) fn check_topic(options: &LoadOptions, topic: &Topic) -> Result<(), Lo
 }
 
 /// What a new job freezes.
-pub(super) fn freeze(options: &LoadOptions, topic: &Topic, base: u32) -> FrozenSettings {
+pub(super) fn freeze(
+    options: &LoadOptions,
+    inputs: &Inputs,
+    topic: &Topic,
+    base: u32,
+) -> FrozenSettings {
     let producer = &options.producer;
     let asked = producer.request_bytes_max.map_or(u64::MAX, u64::from);
     let record_bytes_max = topic.message_bytes_max.min(asked).min(i32::MAX as u64);
@@ -77,14 +84,19 @@ pub(super) fn freeze(options: &LoadOptions, topic: &Topic, base: u32) -> FrozenS
         chunk_bytes: CHUNK_BYTES,
         batch_bytes_max: to_u32(batch_bytes_max),
         record_bytes_max: to_u32(record_bytes_max),
-        delimiter: options.delimiter,
-        crlf_strip: options.crlf_strip,
+        delimiter: options.reading.delimiter,
+        crlf_strip: options.reading.crlf_strip,
         fixed_partition,
         timestamps: 0,
         idempotence: producer.idempotence,
         acks: producer.acks.code(),
         compression: producer.compression.code(),
         lanes: options.lanes.unwrap_or(LANES).clamp(1, at_most),
+        window_chunks: if reading::is_sequential(options, inputs) {
+            reading::window_chunks(options)
+        } else {
+            0
+        },
     }
 }
 
@@ -168,6 +180,9 @@ fn share_rate(rate: options::Rate, shards: usize) -> Rate {
 /// Threads: few without compression, for two connections are fed by a fraction of a core; with it as
 /// many as there are cores for.
 pub(super) fn shard_count(settings: &FrozenSettings) -> usize {
+    if settings.window_chunks > 0 {
+        return 1; // One reader deals everything out.
+    }
     let lanes = settings.lanes as usize;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if settings.compression == Compression::None.code() {

@@ -3,16 +3,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use engine::control::Control;
+use engine::flow::DealtSurvey;
 use engine::flow::config::{LoadConfig, PartitionStart, TooLarge};
 use engine::flow::resume::{self, GoOn, Resume, Resumed};
-use engine::flow::survey::Survey;
+use engine::flow::survey::{Cutting, Survey};
 use engine::positions::{
-    FrozenSettings, Job, JobDoubt, JobHeader, JobStart, LaneProducer, PartitionSlot,
+    FrozenSettings, JobDoubt, JobHeader, JobStart, LaneProducer, PartitionSlot,
 };
 
 use super::Begun;
 use super::error::LoadError;
+use super::kept::Kept;
 use super::plan;
+use super::reading::Sources;
 use super::target::{self, Topic};
 use crate::options::LoadOptions;
 
@@ -55,12 +58,17 @@ pub(super) fn decide(
     options: &LoadOptions,
     topic: &Topic,
     config: &LoadConfig,
-    job: &mut Job,
+    sources: Option<&Sources>,
+    job: &mut Kept,
 ) -> Result<Decided, LoadError> {
     name_producers(control, options, job)?;
     let resumed = job.start() != JobStart::Fresh;
     let mut slots = job.slots().to_vec();
-    let decided = decide_each(control, options, topic, config, job.header(), &mut slots)?;
+    let survey = match sources {
+        Some(sources) => &mut DealtSurvey::new(sources, sources.rules()) as &mut dyn Cutting,
+        None => &mut Survey::new(&config.input, config.rules, config.record_bytes_max),
+    };
+    let decided = decide_each(control, options, topic, survey, job.header(), &mut slots)?;
     let begun = slots.iter().fold(Begun::default(), |mut sum, slot| {
         sum.records += slot.records;
         sum.bytes += slot.bytes;
@@ -68,7 +76,7 @@ pub(super) fn decide(
         sum
     });
     let begun = Begun {
-        bytes_total: config.input.bytes(),
+        bytes_total: sources.map_or(Some(config.input.bytes()), Sources::bytes),
         ..begun
     };
     note_doubts(job, &decided)?;
@@ -82,24 +90,27 @@ pub(super) fn decide(
 
 impl Decided {
     /// Refused records that positions are about to pass, to be noted before they do.
-    pub(super) fn passed(&self) -> impl Iterator<Item = &TooLarge> {
-        self.decided.iter().flat_map(|go_on| &go_on.passed)
+    pub(super) fn passed(&self) -> impl Iterator<Item = (u32, &TooLarge)> {
+        let of = |go_on: &GoOn| go_on.partition;
+        self.decided
+            .iter()
+            .flat_map(move |go_on| go_on.passed.iter().map(move |record| (of(go_on), record)))
     }
 
     /// Stores the positions, durably, and deals the partitions out: by shard, then by lane.
     pub(super) fn deal_out(
         self,
         config: &LoadConfig,
-        job: &mut Job,
+        job: &mut Kept,
     ) -> Result<Vec<Vec<Vec<PartitionStart>>>, LoadError> {
         let shards = deal_out(config, job, self.decided);
-        job.store().sync()?;
+        job.sync()?;
         Ok(shards)
     }
 }
 
 /// Keeps what was said once: a later run must not promise more.
-fn note_doubts(job: &mut Job, decided: &[GoOn]) -> Result<(), LoadError> {
+fn note_doubts(job: &mut Kept, decided: &[GoOn]) -> Result<(), LoadError> {
     let new: Vec<JobDoubt> = decided
         .iter()
         .filter_map(|go_on| {
@@ -120,7 +131,7 @@ fn note_doubts(job: &mut Job, decided: &[GoOn]) -> Result<(), LoadError> {
 fn name_producers(
     control: &mut Control,
     options: &LoadOptions,
-    job: &mut Job,
+    job: &mut Kept,
 ) -> Result<(), LoadError> {
     let FrozenSettings {
         idempotence, lanes, ..
@@ -152,7 +163,7 @@ fn decide_each(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,
-    config: &LoadConfig,
+    survey: &mut dyn Cutting,
     header: &JobHeader,
     slots: &mut [PartitionSlot],
 ) -> Result<Vec<GoOn>, LoadError> {
@@ -169,7 +180,7 @@ fn decide_each(
     let mut decided = if resumed.is_empty() {
         Vec::new()
     } else {
-        resume(control, options, topic, config, header.started_ms, resumed)?
+        resume(control, options, topic, survey, header.started_ms, resumed)?
     };
     for go_on in &decided {
         slots[go_on.partition as usize] = go_on.slot;
@@ -186,14 +197,13 @@ fn resume(
     control: &mut Control,
     options: &LoadOptions,
     topic: &Topic,
-    config: &LoadConfig,
+    survey: &mut dyn Cutting,
     begun_ms: i64,
     resumed: Vec<Resumed>,
 ) -> Result<Vec<GoOn>, LoadError> {
-    let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
     let decided = Resume {
         control,
-        survey: &mut survey,
+        survey,
         topic: &topic.name,
         topic_id: topic.id,
         timeout: options.producer.block_max,
@@ -243,7 +253,7 @@ fn begin_slots(
 
 fn deal_out(
     config: &LoadConfig,
-    job: &mut Job,
+    job: &mut Kept,
     decided: Vec<GoOn>,
 ) -> Vec<Vec<Vec<PartitionStart>>> {
     let lanes = job.header().settings.lanes as usize;
@@ -257,12 +267,11 @@ fn deal_out(
         ..
     } in decided
     {
-        let mut writer = job
-            .store()
-            .take_writer(partition)
-            .expect("the state has a position for each partition, and each is dealt out once");
+        let mut writer = job.take_writer(partition);
         slot.clean = false;
-        writer.put(&slot);
+        if let Some(writer) = &mut writer {
+            writer.put(&slot);
+        }
         if !config.rules.deal.has_chunks(partition) {
             continue;
         }
@@ -275,7 +284,7 @@ fn deal_out(
         by_lane[lane].push(PartitionStart {
             partition,
             slot,
-            writer: Some(writer),
+            writer,
             identity,
             is_known,
             unconfirmed,

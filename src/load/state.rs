@@ -4,7 +4,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
-use connectors::file::inputs::{InputFile, Inputs};
+use connectors::file::inputs::{InputFile, InputKind, Inputs};
 use engine::input::Input;
 use engine::positions::{
     AskedSettings, DIRECTION_LOAD, InputIdentity, Job, JobHeader, JobRequest, LOCK_WAIT,
@@ -12,9 +12,10 @@ use engine::positions::{
 };
 
 use super::error::LoadError;
-use super::plan;
+use super::kept::Kept;
 use super::start::now_ms;
 use super::target::Topic;
+use super::{plan, reading};
 use crate::options::LoadOptions;
 
 /// Opens the state of this job, or makes it.
@@ -23,7 +24,7 @@ pub(super) fn open(
     inputs: &Inputs,
     topic: &Topic,
     restart: bool,
-) -> Result<Job, LoadError> {
+) -> Result<Kept, LoadError> {
     let directory = state_directory(options.state_dir.as_deref(), &|name| std::env::var_os(name))?;
     // Random, so that many small jobs do not all fill partition 0.
     let base = u32::try_from(RandomState::new().hash_one(0u8) >> 33).expect("31 bits");
@@ -35,17 +36,42 @@ pub(super) fn open(
         direction: DIRECTION_LOAD,
         arguments: inputs.arguments.clone(),
         inputs: identities?,
-        settings: plan::freeze(options, topic, base),
+        settings: plan::freeze(options, inputs, topic, base),
         asked: asked(options, topic),
+        reading: options.reading.described.clone(),
+        may_grow: reading::may_grow(options, inputs),
         now_ms: now_ms(),
         restart,
         lock_wait: LOCK_WAIT,
     };
+    if !reading::is_rereadable(inputs) {
+        tracing::info!(
+            "what is read from a pipe cannot be read again: should this load be interrupted, what was \
+             sent stays, and it cannot be taken up"
+        );
+        return Ok(Kept::nothing(header(request)));
+    }
     let job = Job::open_or_create(&directory, &request)?;
     for warning in job.warnings() {
         tracing::warn!("{warning}");
     }
-    Ok(job)
+    Ok(Kept::Job(Box::new(job)))
+}
+
+/// What is frozen of a load that leaves no state.
+fn header(request: JobRequest) -> JobHeader {
+    JobHeader {
+        cluster_id: request.cluster_id,
+        topic: request.topic,
+        topic_id: request.topic_id,
+        direction: request.direction,
+        arguments: request.arguments,
+        inputs: request.inputs,
+        settings: request.settings,
+        reading: request.reading,
+        started_ms: request.now_ms,
+        ..JobHeader::default()
+    }
 }
 
 /// What a job that was begun before must agree with: what the command line says, or would say by
@@ -63,8 +89,8 @@ fn asked(options: &LoadOptions, topic: &Topic) -> AskedSettings {
         .filter(|&bytes| u64::from(bytes) < topic.message_bytes_max);
     AskedSettings {
         record_bytes_max,
-        delimiter: Some(options.delimiter),
-        crlf_strip: Some(options.crlf_strip),
+        delimiter: Some(options.reading.delimiter),
+        crlf_strip: Some(options.reading.crlf_strip),
         fixed_partition: Some(options.partition.map_or(-1, u32::cast_signed)),
         idempotence: Some(producer.idempotence),
         acks: Some(producer.acks.code()),
@@ -107,6 +133,8 @@ pub(super) fn input_files(header: &JobHeader) -> Vec<InputFile> {
         inode: known.inode,
         size: known.size,
         first_kib_crc: known.first_kib_crc,
+        // What matters here is which file it is.
+        kind: InputKind::Plain,
     });
     files.collect()
 }

@@ -40,6 +40,28 @@ pub enum Source {
     StandardInput,
 }
 
+impl Source {
+    /// Whether it is decompressed, as far as that is known before it is read.
+    pub fn may_be_compressed(&self) -> bool {
+        match self {
+            Self::File { is_compressed, .. } => *is_compressed,
+            Self::Once { .. } | Self::StandardInput => true,
+        }
+    }
+
+    /// The bytes that come out of it, where that is known before it is read.
+    pub fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::File {
+                size,
+                is_compressed: false,
+                ..
+            } => Some(*size),
+            _ => None,
+        }
+    }
+}
+
 /// Reads sources one behind the other.
 #[derive(Debug)]
 pub struct SourceFeed {

@@ -82,6 +82,8 @@ pub struct JobHeader {
     pub inputs: Vec<InputIdentity>,
     /// What must not change while the job is under way.
     pub settings: FrozenSettings,
+    /// How records are found in the input, in words; empty for lines as they are.
+    pub reading: String,
     /// One a lane; empty until they were handed out.
     pub lane_producers: Vec<LaneProducer>,
     /// Places of the input where an earlier run ended, and where a batch is therefore cut.
@@ -158,6 +160,9 @@ pub struct FrozenSettings {
     pub compression: u8,
     /// How many lanes share the partitions.
     pub lanes: u32,
+    /// Where one reader deals records out: chunks after which every batch ends. 0: chunks are cut by
+    /// themselves.
+    pub window_chunks: u32,
 }
 
 impl Default for PartitionSlot {
@@ -202,6 +207,7 @@ impl Default for FrozenSettings {
             acks: -1,
             compression: 0,
             lanes: 1,
+            window_chunks: 0,
         }
     }
 }

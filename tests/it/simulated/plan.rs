@@ -96,6 +96,7 @@ impl Plan {
             acks: -1,
             compression: self.compression.code(),
             lanes: self.lanes,
+            window_chunks: 0,
         }
     }
 }

@@ -42,7 +42,13 @@ pub(super) fn check(path: &Path, header: &JobHeader, request: &JobRequest) -> Re
             topic: header.topic.clone(),
         });
     }
-    let differences = differences(&header.settings, &request.asked);
+    let mut differences = differences(&header.settings, &request.asked);
+    if header.reading != request.reading {
+        differences.push(Difference {
+            frozen: reading_name(&header.reading),
+            asked: reading_name(&request.reading),
+        });
+    }
     if differences.is_empty() {
         return Ok(());
     }
@@ -171,6 +177,13 @@ fn note<T: PartialEq + Copy>(
         frozen: format!("{name}{frozen}"),
         asked: format!("{name}{asked}"),
     });
+}
+
+fn reading_name(reading: &str) -> String {
+    match reading {
+        "" => "lines as they are".to_owned(),
+        reading => reading.to_owned(),
+    }
 }
 
 fn plain(value: impl Display) -> String {

@@ -25,11 +25,11 @@ pub struct Growth {
     pub inputs: Vec<InputIdentity>,
 }
 
-/// `Ok(None)`: all is as it was.
+/// `Ok(None)`: all is as it was. `delimiter`: what the last file ends in if it may have grown.
 pub(super) fn compare(
     was: &[InputIdentity],
     is: &[InputIdentity],
-    delimiter: u8,
+    delimiter: Option<u8>,
 ) -> Result<Option<Growth>, JobError> {
     for (index, old) in was.iter().enumerate() {
         let Some(new) = is.get(index) else {
@@ -39,7 +39,7 @@ pub(super) fn compare(
             return changed(&new.path, format!("it stands where {} was", old.path));
         }
         let is_last = index + 1 == was.len();
-        compare_one(old, new, is_last.then_some(delimiter))?;
+        compare_one(old, new, delimiter.filter(|_| is_last))?;
     }
     let end = |inputs: &[InputIdentity]| inputs.iter().map(|input| input.size).sum();
     let (old_end, new_end) = (end(was), end(is));
@@ -85,7 +85,9 @@ fn compare_one(
         let sizes = format!("{} → {} bytes", old.size, new.size);
         return changed(
             path,
-            format!("it has grown ({sizes}), and only the last input may"),
+            format!(
+                "it has grown ({sizes}); only the last input may, and only where it is of lines"
+            ),
         );
     };
     if old.size > 0 && read(path, old.size - 1, 1)? != [delimiter] {

@@ -44,6 +44,10 @@ pub struct JobRequest {
     pub settings: FrozenSettings,
     /// What a job that was begun before must agree with.
     pub asked: AskedSettings,
+    /// How records are found in the input, likewise.
+    pub reading: String,
+    /// The last input may have grown: what is appended to it begins with a record.
+    pub may_grow: bool,
     /// The time, in milliseconds since 1970.
     pub now_ms: i64,
     /// Forget what there is and begin again.
@@ -63,6 +67,8 @@ impl Default for JobRequest {
             inputs: Vec::new(),
             settings: FrozenSettings::default(),
             asked: AskedSettings::default(),
+            reading: String::new(),
+            may_grow: true,
             now_ms: 0,
             restart: false,
             lock_wait: LOCK_WAIT,
@@ -209,6 +215,7 @@ impl Job {
             arguments: request.arguments.clone(),
             inputs: request.inputs.clone(),
             settings: request.settings,
+            reading: request.reading.clone(),
             started_ms: request.now_ms,
             ..JobHeader::default()
         };
@@ -242,7 +249,8 @@ impl Job {
         })?;
         frozen::check(&path, &header, request)?;
         let delimiter = header.settings.delimiter;
-        let growth = inputs::compare(&header.inputs, &request.inputs, delimiter)?;
+        let ends_in = request.may_grow.then_some(delimiter);
+        let growth = inputs::compare(&header.inputs, &request.inputs, ends_in)?;
         let mut warnings: Vec<JobWarning> = found
             .warnings()
             .iter()
