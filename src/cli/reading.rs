@@ -219,3 +219,65 @@ fn describe(args: &ReadingArgs, lines: &LineOptions) -> String {
     }
     said.join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn plan(line: &str) -> Result<Reading, String> {
+        let words = ["ringmain", "load", "-t", "t", "a"].into_iter();
+        let words = words.chain(line.split_whitespace());
+        let cli = Cli::try_parse_from(words).map_err(|error| error.to_string())?;
+        let Command::Load(args) = cli.command else {
+            panic!("the line says load");
+        };
+        plan_reading(args.reading).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn only_lines_as_they_are_can_be_cut_by_position() {
+        for line in ["", "-D ;", "--input delimited -D \\0", "--crlf strip"] {
+            let reading = plan(line).unwrap();
+            assert!(reading.splits && reading.described.is_empty(), "{line}");
+        }
+        for line in [
+            "-D ||",
+            "-K :",
+            "-k key",
+            "-H a=b",
+            "-Z",
+            "--input envelope",
+            "--input whole-file",
+            "--input length-prefixed --length-prefix u16",
+            "--reader-property parse.key=true",
+            "--property null.marker=NULL",
+        ] {
+            let reading = plan(line).unwrap();
+            assert!(!reading.splits && !reading.described.is_empty(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (line, expected) in [
+            ("--input csv", "invalid value 'csv'"),
+            ("--input envelope -K :", "an envelope says itself"),
+            ("--keep-partitions", "only envelopes name a partition"),
+            ("--length-prefix u8", "it is for --input length-prefixed"),
+            ("--length-prefix u7", "unknown length prefix"),
+            (
+                "--reader-property parse.keys=true",
+                "no property \"parse.keys\"",
+            ),
+            ("--reader-property parse.key", "is not key=value"),
+            ("-D \\q", "unknown escape"),
+            ("--partitioner best", "unknown partitioner"),
+        ] {
+            let refused = plan(line).unwrap_err();
+            assert!(refused.contains(expected), "{line}: {refused}");
+        }
+    }
+}

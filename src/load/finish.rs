@@ -61,7 +61,7 @@ impl Finish<'_> {
     fn complete(&self, exit: Exit) -> Result<(), LoadError> {
         if let Some(rejects) = self.observer.take_rejects() {
             if self.is_dealt() {
-                rejects.finish_dealt()?;
+                rejects.finish_numbered()?;
             } else {
                 rejects.finish(self.config.rules.delimiter)?;
             }

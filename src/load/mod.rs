@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use connectors::file::inputs::{self, Inputs};
-use connectors::file::rejects::Rejects;
+use connectors::file::rejects::{DealtPlace, Rejects};
 use engine::control::Control;
 use engine::flow::config::{LoadConfig, Progress};
 use engine::positions::JobStart;
@@ -209,9 +209,9 @@ impl Loader<'_> {
             return Ok(Some(Rejects::create(path, &files, self.options.restart)?));
         }
         if job.header().settings.window_chunks > 0 {
-            let covered = |partition: u32, position: u64| {
-                let slot = job.slots().get(partition as usize);
-                slot.is_some_and(|slot| slot.position > position)
+            let covered = |place: DealtPlace| {
+                let slot = job.slots().get(place.partition as usize);
+                slot.is_some_and(|slot| slot.position > place.position)
             };
             let mut rejects = Rejects::resume_dealt(path, &files, covered)?;
             for (partition, record) in decided.passed() {

@@ -6,11 +6,11 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use connectors::file::rejects::{DealtContent, DealtReject, Reject as RejectedRecord, Rejects};
+use connectors::file::rejects::{DealtPlace, Reject as RejectedRecord, RejectedContent, Rejects};
 use engine::flow::CutRules;
 use engine::flow::config::{LoadConfig, LoadObserver, Reject, RejectContent, TooLarge};
 use engine::input::Input;
-use engine::record::{Header, Headers};
+use engine::record::{Header, Headers, InputRecord};
 
 use super::error::LoadError;
 use super::kept::Kept;
@@ -118,34 +118,42 @@ pub(super) fn note_dealt(
         .dealt
         .as_ref()
         .expect("what one reader refuses comes with its bytes");
-    rejects.write_dealt(&DealtReject {
+    let refused = RejectedRecord {
         input,
         offset,
         length: record.range.end - record.range.start,
         reason: &dealt.reason,
+    };
+    let place = DealtPlace {
         partition,
         position: record.range.start,
-        content: DealtContent::Input(&dealt.content),
-    })?;
+    };
+    rejects.write_dealt(&refused, place, &unparsed(&record.range, &dealt.content))?;
     rejects.sync()?;
     Ok(())
 }
 
+/// What stood in the input, if all of it is there.
+fn unparsed<'a>(range: &Range<u64>, content: &'a [u8]) -> RejectedContent<'a> {
+    let is_whole = content.len() as u64 == range.end - range.start;
+    RejectedContent::Unparsed(is_whole.then_some(content))
+}
+
 impl Observer {
     fn write(&self, rejects: &mut Rejects, reject: &Reject) -> Result<(), String> {
+        let mut refused = RejectedRecord {
+            input: reject.file,
+            offset: reject.file_offset,
+            length: reject.range.end - reject.range.start,
+            reason: &reject.reason,
+        };
         let Some(content) = &reject.content else {
-            let length = length(&self.input, &self.rules, &reject.range)?;
-            let refused = RejectedRecord {
-                input: reject.file,
-                offset: reject.file_offset,
-                length,
-                reason: &reject.reason,
-            };
+            refused.length = length(&self.input, &self.rules, &reject.range)?;
             return rejects.write(&refused).map_err(|error| error.to_string());
         };
         let fixed: Vec<Header>;
         let content = match content {
-            RejectContent::Input(bytes) => DealtContent::Input(bytes),
+            RejectContent::Input(bytes) => unparsed(&reject.range, bytes),
             RejectContent::Record {
                 key,
                 value,
@@ -157,25 +165,21 @@ impl Observer {
                     value: value.clone(),
                 };
                 fixed = headers.iter().map(header).collect();
-                DealtContent::Record {
+                RejectedContent::Parsed(InputRecord {
                     key: key.as_deref(),
                     value: value.as_deref(),
                     headers: Headers::new(&fixed, &[], &[]),
                     timestamp: *timestamp,
-                }
+                    partition: None,
+                })
             }
         };
-        let refused = DealtReject {
-            input: reject.file,
-            offset: reject.file_offset,
-            length: reject.range.end - reject.range.start,
-            reason: &reject.reason,
+        let place = DealtPlace {
             partition: reject.partition,
             position: reject.range.start,
-            content,
         };
         rejects
-            .write_dealt(&refused)
+            .write_dealt(&refused, place, &content)
             .map_err(|error| error.to_string())
     }
 }

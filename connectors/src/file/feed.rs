@@ -94,7 +94,7 @@ enum Bytes {
     /// What was read to see what it is, then the rest.
     Begun {
         head: Vec<u8>,
-        rest: Box<Bytes>,
+        rest: Box<Self>,
     },
 }
 

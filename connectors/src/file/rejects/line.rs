@@ -34,6 +34,12 @@ pub(super) struct Head {
     /// Counted from 1; known at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) line: Option<u64>,
+    /// The record's place in the whole input, where one reader deals records out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) position: Option<u64>,
+    /// The partition that it counts for, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) target_partition: Option<u32>,
     pub(super) offset: u64,
     length: u64,
     reason: String,
@@ -52,6 +58,8 @@ impl Head {
             file_base64,
             input: u32::try_from(reject.input + 1).expect("fewer inputs than 2³²"),
             line: None,
+            position: None,
+            target_partition: None,
             offset: reject.offset,
             length: reject.length,
             reason,

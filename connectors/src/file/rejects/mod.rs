@@ -73,6 +73,15 @@ pub enum RejectedContent<'a> {
     Unparsed(Option<&'a [u8]>),
 }
 
+/// Where a record of an input stands that one reader deals out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DealtPlace {
+    /// The partition that it counts for.
+    pub partition: u32,
+    /// Of its first byte, in the whole input.
+    pub position: u64,
+}
+
 /// An open rejects file.
 #[derive(Debug)]
 pub struct Rejects {
@@ -160,8 +169,27 @@ impl Rejects {
         inputs: &[InputFile],
         covered: impl FnMut(usize, u64) -> bool,
     ) -> Result<Self, RejectsError> {
+        let mut covered = covered;
         let mut rejects = Self::open(path, inputs)?;
-        rejects.retain(covered)?;
+        rejects.retain(|head| covered(head.index(), head.offset))?;
+        Ok(rejects)
+    }
+
+    /// As [`Rejects::resume`], of a load whose records were dealt out: `covered` is asked by the place
+    /// that [`Rejects::write_dealt`] was given.
+    pub fn resume_dealt(
+        path: &Path,
+        inputs: &[InputFile],
+        mut covered: impl FnMut(DealtPlace) -> bool,
+    ) -> Result<Self, RejectsError> {
+        let mut rejects = Self::open(path, inputs)?;
+        rejects.retain(|head| match (head.target_partition, head.position) {
+            (Some(partition), Some(position)) => covered(DealtPlace {
+                partition,
+                position,
+            }),
+            _ => false,
+        })?;
         Ok(rejects)
     }
 
@@ -196,6 +224,22 @@ impl Rejects {
     ) -> Result<(), RejectsError> {
         let mut head = Head::new(&self.inputs[reject.input].path, reject);
         head.line = Some(number);
+        let mut sink = Sink::new(&self.file, self.end);
+        let appended = line::write_record(&mut sink, &head, content)
+            .and_then(|()| sink.finish().map_err(ContentError::Write));
+        self.appended(reject, appended)
+    }
+
+    /// The same for a record of an input that one reader deals out.
+    pub fn write_dealt(
+        &mut self,
+        reject: &Reject<'_>,
+        place: DealtPlace,
+        content: &RejectedContent<'_>,
+    ) -> Result<(), RejectsError> {
+        let mut head = Head::new(&self.inputs[reject.input].path, reject);
+        head.position = Some(place.position);
+        head.target_partition = Some(place.partition);
         let mut sink = Sink::new(&self.file, self.end);
         let appended = line::write_record(&mut sink, &head, content)
             .and_then(|()| sink.finish().map_err(ContentError::Write));
@@ -255,12 +299,12 @@ impl Rejects {
         })
     }
 
-    fn retain(&mut self, mut covered: impl FnMut(usize, u64) -> bool) -> Result<(), RejectsError> {
+    fn retain(&mut self, mut covered: impl FnMut(&Head) -> bool) -> Result<(), RejectsError> {
         let mut kept: Vec<Range<u64>> = Vec::new();
         let (mut lines, mut removed) = (0, 0);
         self.scan(|line| {
             let head = line.head.as_ref();
-            if !head.is_some_and(|head| covered(head.index(), head.offset)) {
+            if !head.is_some_and(&mut covered) {
                 removed += 1;
                 return;
             }

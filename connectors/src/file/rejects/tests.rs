@@ -278,7 +278,7 @@ fn one_process_at_a_time() {
     };
     assert!(locked(&rig.path()));
     // The lock goes along with the rewriting.
-    rejects.retain(|_, _| false).unwrap();
+    rejects.retain(|_| false).unwrap();
     assert!(locked(&rig.path()));
     drop(rejects);
     assert!(!locked(&rig.path()));
