@@ -400,7 +400,7 @@ mod tests {
             ("-f %k", "formats of lines are not there yet"),
             ("--verify=hash", "verification is not there yet"),
             ("--verify", "verification is not there yet"),
-            ("-C", "`ringmain dump` reads a topic"),
+            ("-C", "`ringmain dump` reads one"),
             (
                 "-X security.protocol=SSL",
                 "\"SSL\" is not there yet, only PLAINTEXT is",
