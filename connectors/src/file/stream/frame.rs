@@ -116,6 +116,15 @@ impl Head {
         self.len == 0
     }
 
+    /// Whose frame begins, if one does: what is gathered is always the start of some head.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        match self.bytes().first()? {
+            first if *first == GZIP[0] => Some(Codec::Gzip),
+            first if *first == LZ4[0] => Some(Codec::Lz4),
+            _ => Some(Codec::Zstd),
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

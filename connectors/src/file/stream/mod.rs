@@ -280,20 +280,16 @@ impl Decompressor {
     /// To be called when there is no more input: an error if it ended within a frame.
     pub fn finish(&self) -> Result<(), StreamError> {
         let offset = self.consumed;
-        match (self.at, self.codec) {
-            (At::Head, None) if offset == 0 => Err(StreamError::Empty),
-            (At::Head, _) if self.head.is_empty() => Ok(()),
-            (At::Head, None) => Err(StreamError::Unknown {
-                offset: offset - self.head.len() as u64,
-            }),
-            (At::Skippable { .. }, None) => Err(StreamError::Truncated {
-                codec: Codec::Zstd,
-                offset,
-            }),
-            (_, Some(codec)) | (At::Body(codec), None) => {
-                Err(StreamError::Truncated { codec, offset })
-            }
-        }
+        let codec = match self.at {
+            At::Head if offset == 0 => return Err(StreamError::Empty),
+            At::Head => match self.head.codec() {
+                Some(codec) => codec,
+                None => return Ok(()),
+            },
+            At::Skippable { .. } => Codec::Zstd,
+            At::Body(codec) => codec,
+        };
+        Err(StreamError::Truncated { codec, offset })
     }
 
     fn read_head(&mut self, input: &[u8]) -> Result<Advance, StreamError> {
