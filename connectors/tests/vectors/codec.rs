@@ -146,10 +146,12 @@ pub(crate) fn schema(json: &Json) -> Option<Option<Schema>> {
         builder = builder.optional().expect("set once");
     }
     let default = value(&json["default"])?;
-    if !default.is_null() {
-        builder = builder.default_value(default).expect("defaults fit");
-    }
-    Some(Some(builder.build()))
+    let built = builder.build();
+    Some(Some(match default {
+        Value::Null => built,
+        // Unlike a builder, this takes structs too.
+        default => built.with_default(default),
+    }))
 }
 
 pub(crate) fn of_value(value: &Value<'_>) -> Json {

@@ -6,7 +6,9 @@
 
 mod codec;
 mod converters;
+mod library;
 mod settings;
+mod transforms;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -58,6 +58,10 @@ final class Cases {
         sink.accept(node);
     }
 
+    boolean accepts(Map<String, String> config) {
+        return Runner.accepts(className, config);
+    }
+
     void put(ObjectNode node) {
         sink.accept(node);
     }

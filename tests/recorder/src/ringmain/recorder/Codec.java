@@ -16,6 +16,7 @@ import java.util.Map;
 import org.apache.kafka.connect.data.ConnectSchema;
 import org.apache.kafka.connect.data.Field;
 import org.apache.kafka.connect.data.Schema;
+import org.apache.kafka.connect.data.SchemaBuilder;
 import org.apache.kafka.connect.data.Struct;
 
 /**
@@ -180,7 +181,8 @@ final class Codec {
             node.put("version", schema.version());
         if (schema.doc() != null)
             node.put("doc", schema.doc());
-        if (schema.defaultValue() != null)
+        // A struct that is a default can have the very builder of its schema for its own: that would not end.
+        if (schema.defaultValue() != null && !(schema instanceof SchemaBuilder))
             node.set("default", encode(schema.defaultValue()));
         if (schema.parameters() != null) {
             ArrayNode parameters = node.putArray("parameters");

@@ -27,7 +27,8 @@ import java.util.zip.GZIPOutputStream;
 public final class Main {
     private static final ObjectMapper JSON = mapper();
     private static final List<Corpus> CORPORA = List.of(new JsonCorpus(), new ConverterCorpus(), new HeaderCorpus(),
-        new ValuesCorpus());
+        new ValuesCorpus(),
+        new TransformCorpus(), new GeneratedTransforms(), new PredicateCorpus(), new LibraryCorpus());
 
     private Main() {
     }

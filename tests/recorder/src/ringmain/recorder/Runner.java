@@ -69,6 +69,12 @@ final class Runner {
                 return pair(Values.parseString((String) value(input)));
             case "convert":
                 return Codec.encode(Conversions.convert(input.get("to").textValue(), schema(input), value(input)));
+            case "regex":
+                return JavaLibrary.regex(input);
+            case "format":
+                return JavaLibrary.format(input);
+            case "parseDate":
+                return JavaLibrary.parse(input);
             case "apply":
                 return Records.encode(apply((Transformation<?>) instance(input), Records.decode(input.get("record"))));
             case "test":
@@ -149,6 +155,16 @@ final class Runner {
             return Class.forName(name).getDeclaredConstructor().newInstance();
         } catch (ReflectiveOperationException error) {
             throw new IllegalArgumentException("cannot make a " + name, error);
+        }
+    }
+
+    /** Whether the class takes the configuration. */
+    static boolean accepts(String name, Map<String, String> config) {
+        try {
+            ((Configurable) make(name)).configure(config);
+            return true;
+        } catch (RuntimeException refused) {
+            return false;
         }
     }
 
