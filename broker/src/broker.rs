@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Storage};
 use crate::error::BrokerError;
 use crate::faults::Faults;
+use crate::groups::Groups;
 use crate::identity::{DirectoryLock, Identity, put_clean_mark, take_clean_mark};
 use crate::log::{PartitionLog, RecoveryOptions};
 use crate::session::Session;
@@ -28,6 +29,7 @@ pub const NODE_ID: i32 = 1;
 pub struct Broker {
     pub(crate) config: Config,
     pub(crate) topics: Topics,
+    pub(crate) groups: Groups,
     pub(crate) faults: Faults,
     clock: Clock,
     identity: Mutex<Identity>,
@@ -62,8 +64,14 @@ impl Broker {
             Storage::Directory(path) if !config.discard => Some(path.clone()),
             _ => None,
         };
-        let (identity, topics, directory) = match directory {
-            None => (Identity::in_memory(), Topics::in_memory(), None),
+        let delay_ms = millis(config.group_initial_rebalance_delay);
+        let (identity, topics, groups, directory) = match directory {
+            None => (
+                Identity::in_memory(),
+                Topics::in_memory(),
+                Groups::in_memory(delay_ms),
+                None,
+            ),
             Some(path) => {
                 let lock = DirectoryLock::take(&path)?;
                 let is_clean = take_clean_mark(&path)?;
@@ -77,6 +85,7 @@ impl Broker {
                 (
                     identity,
                     Topics::open(&path, &config, options)?,
+                    Groups::open(&path, config.sync_appends, delay_ms)?,
                     Some((path, lock)),
                 )
             }
@@ -91,6 +100,7 @@ impl Broker {
             next_retention_ms: first_after(config.retention_check_interval),
             config,
             topics,
+            groups,
             faults: Faults::default(),
             clock,
             cluster_id: identity.cluster_id.clone(),
@@ -195,7 +205,7 @@ impl Broker {
         let Some((path, _lock)) = directory else {
             return;
         };
-        let mut synced = Ok(());
+        let mut synced = self.groups.close();
         for topic in self.topics.all() {
             for partition in &topic.partitions {
                 let mut log = partition.log();

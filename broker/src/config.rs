@@ -54,7 +54,10 @@ pub struct Config {
     pub producer_id_expiration: Duration,
     /// `producer.id.expiration.check.interval.ms`
     pub producer_id_expiration_check_interval: Duration,
-    /// Whether every append is synced to disk before it is acknowledged. Without, an acknowledged
+    /// `group.initial.rebalance.delay.ms`: how long a new group waits for more members. Apache's
+    /// own default is 3 s; with none, the first member can begin at once.
+    pub group_initial_rebalance_delay: Duration,
+    /// Whether every append (and every commit of offsets) is synced to disk before it is acknowledged. Without, an acknowledged
     /// record is in the kernel's page cache: safe from `kill -9`, not from a power loss.
     pub sync_appends: bool,
 }
@@ -82,6 +85,7 @@ impl Config {
             idle_max: Duration::from_secs(600),
             producer_id_expiration: Duration::from_secs(86_400),
             producer_id_expiration_check_interval: Duration::from_secs(600),
+            group_initial_rebalance_delay: Duration::ZERO,
             sync_appends: false,
         }
     }

@@ -10,6 +10,7 @@
 //! session     a request in, an answer out          topics/     names, ids, configurations
 //! faults      what a test wants to go wrong        batch/      what a batch must be
 //! broker      what all connections share           sequence/   the rules of idempotent producing
+//!                                                  groups/     members, rebalances, offsets
 //! identity    cluster id, producer ids, the lock   log/        segments on disk, or in memory
 //! discard     the null peer's way with Produce
 //! sealed      small files that are replaced whole and end in a checksum
@@ -28,6 +29,7 @@ mod crash_tests;
 mod discard;
 mod error;
 mod faults;
+mod groups;
 mod identity;
 mod log;
 mod sealed;

@@ -3,6 +3,7 @@
 //! No sockets and no blocking: what would wait says for how long. Requests are handled one at a
 //! time and in order, as Apache's broker handles those of one connection.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use protocol::frame::{self, RequestFrame, SIZE_BYTES};
 use crate::api::{self, Answer, Call, RequestError};
 use crate::broker::{Broker, millis};
 use crate::faults::{Effect, Effects};
+use crate::groups::Ticket;
 
 /// What is to be done after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +39,12 @@ pub struct Session {
     broker: Arc<Broker>,
     /// Which of the nodes that the broker pretends to be it talks to.
     node: i32,
+    /// Where the client is, as a group's members are described.
+    host: String,
     /// The request that was told to wait.
     waiting: Option<Waiting>,
+    /// What it waits for, where that is a group.
+    ticket: Option<Ticket>,
 }
 
 /// A request that was told to wait.
@@ -56,8 +62,15 @@ impl Session {
         Self {
             broker,
             node,
+            host: "/127.0.0.1".to_owned(),
             waiting: None,
+            ticket: None,
         }
+    }
+
+    /// Says where the client is.
+    pub fn set_client(&mut self, address: IpAddr) {
+        self.host = format!("/{address}");
     }
 
     /// The broker that it belongs to.
@@ -106,15 +119,21 @@ impl Session {
         if held_until > now_ms {
             return Ok(self.wait(&head, effects, held_until, true));
         }
-        let fetching = waiting.filter(|waiting| !waiting.is_delayed);
+        let begun = waiting.filter(|waiting| !waiting.is_delayed);
+        if begun.is_none() {
+            self.ticket = None;
+        }
         let mut call = Call {
             broker: &self.broker,
             node: self.node,
             api,
             version: head.version,
             correlation_id: head.correlation_id,
+            client_id: head.client_id.unwrap_or_default(),
+            client_host: &self.host,
+            ticket: &mut self.ticket,
             now_ms,
-            wait_until_ms: fetching.map(|waiting| waiting.until_ms),
+            wait_until_ms: begun.map(|waiting| waiting.until_ms),
             reply,
         };
         match api::handle(&mut call, head.body)? {

@@ -5,6 +5,7 @@
 mod cli;
 mod faults;
 mod formats;
+mod groups;
 mod kafka;
 mod kill;
 mod load;

@@ -64,6 +64,8 @@ fn delete_topic(call: &Call<'_>, topic: &Arc<Topic>) -> Result<(), (ErrorCode, S
         .topics
         .delete(topic)
         .map_err(|error| (error.code(), error.to_string()))?;
+    // A topic of the same name would begin where readers of this one were.
+    call.groups(|groups| groups.forget_topic(&topic.name));
     call.broker.announce();
     match fault {
         Some((code, When::After)) => Err(refused(code)),

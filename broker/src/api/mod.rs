@@ -7,19 +7,29 @@
 pub(crate) mod api_versions;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
+pub(crate) mod describe_groups;
 pub(crate) mod describe_producers;
 pub(crate) mod fetch;
 pub(crate) mod find_coordinator;
+pub(crate) mod heartbeat;
 pub(crate) mod incremental_alter_configs;
 pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leave_group;
+pub(crate) mod list_groups;
 pub(crate) mod list_offsets;
 pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod sync_group;
 
 use std::sync::Arc;
 
@@ -30,8 +40,9 @@ use protocol::frame::wire::WireError;
 use protocol::frame::{self, EncodeError};
 use uuid::Uuid;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, NODE_ID};
 use crate::faults::When;
+use crate::groups::{Open, Ticket};
 use crate::topics::{Partition, Topic};
 
 /// The lowest version, the highest, and what ApiVersions says is the lowest.
@@ -67,7 +78,15 @@ pub(crate) static SPOKEN: &[Spoken] = &[
     spoken(ApiKey::Fetch, 4, 18, fetch::handle),
     spoken(ApiKey::ListOffsets, 1, 10, list_offsets::handle),
     spoken(ApiKey::Metadata, 0, 13, metadata::handle),
+    spoken(ApiKey::OffsetCommit, 2, 9, offset_commit::handle),
+    spoken(ApiKey::OffsetFetch, 1, 9, offset_fetch::handle),
     spoken(ApiKey::FindCoordinator, 0, 6, find_coordinator::handle),
+    spoken(ApiKey::JoinGroup, 0, 9, join_group::handle),
+    spoken(ApiKey::Heartbeat, 0, 4, heartbeat::handle),
+    spoken(ApiKey::LeaveGroup, 0, 5, leave_group::handle),
+    spoken(ApiKey::SyncGroup, 0, 5, sync_group::handle),
+    spoken(ApiKey::DescribeGroups, 0, 6, describe_groups::handle),
+    spoken(ApiKey::ListGroups, 0, 5, list_groups::handle),
     spoken(ApiKey::ApiVersions, 0, 4, api_versions::handle),
     spoken(ApiKey::CreateTopics, 2, 7, create_topics::handle),
     spoken(ApiKey::DeleteTopics, 1, 6, delete_topics::handle),
@@ -81,12 +100,14 @@ pub(crate) static SPOKEN: &[Spoken] = &[
     ),
     spoken(ApiKey::DescribeConfigs, 1, 4, describe_configs::handle),
     spoken(ApiKey::CreatePartitions, 0, 3, create_partitions::handle),
+    spoken(ApiKey::DeleteGroups, 0, 2, delete_groups::handle),
     spoken(
         ApiKey::IncrementalAlterConfigs,
         0,
         1,
         incremental_alter_configs::handle,
     ),
+    spoken(ApiKey::OffsetDelete, 0, 0, offset_delete::handle),
     spoken(ApiKey::DescribeCluster, 0, 2, describe_cluster::handle),
     spoken(ApiKey::DescribeProducers, 0, 0, describe_producers::handle),
 ];
@@ -99,9 +120,13 @@ pub(crate) struct Call<'a> {
     pub(crate) api: ApiKey,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
+    pub(crate) client_id: &'a str,
+    pub(crate) client_host: &'a str,
     pub(crate) now_ms: i64,
     /// The request was told to wait until then.
     pub(crate) wait_until_ms: Option<i64>,
+    /// What it waits for, where that is a group.
+    pub(crate) ticket: &'a mut Option<Ticket>,
     /// Where the answer goes, a frame with its length prefix.
     pub(crate) reply: &'a mut Vec<u8>,
 }
@@ -181,6 +206,39 @@ impl Call<'_> {
                 .topics
                 .by_id(id)
                 .ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+        }
+    }
+
+    /// Asks the groups something. Who waits for them is woken if there is news.
+    fn groups<T>(&self, ask: impl FnOnce(&mut Open<'_>) -> T) -> T {
+        let mut groups = self.broker.groups.at(self.now_ms);
+        let answer = ask(&mut groups);
+        if groups.finish() {
+            self.broker.announce();
+        }
+        answer
+    }
+
+    /// The request waits for its group.
+    fn wait_for_group(&mut self, group: &str, ticket: Ticket) -> Answer {
+        *self.ticket = Some(ticket);
+        Answer::WaitUntil(self.groups(|groups| groups.ask_again_ms(group)))
+    }
+
+    /// Whether this node is to be asked about a group, which may not be without a name.
+    fn coordinates(&self, group: &str) -> Result<(), ErrorCode> {
+        if group.is_empty() {
+            return Err(ErrorCode::INVALID_GROUP_ID);
+        }
+        self.coordinates_offsets(group)
+    }
+
+    /// The same where offsets may be kept under the empty name, too.
+    fn coordinates_offsets(&self, group: &str) -> Result<(), ErrorCode> {
+        match self.fault_code(Some(group), None) {
+            Some(code) => Err(code),
+            None if self.node == NODE_ID => Ok(()),
+            None => Err(ErrorCode::NOT_COORDINATOR),
         }
     }
 

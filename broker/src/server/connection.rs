@@ -17,6 +17,7 @@ use crate::session::{Handled, Session};
 pub(super) fn serve(shared: &Shared, stream: &TcpStream) -> io::Result<()> {
     let config = &shared.broker.config;
     let mut session = shared.broker.session_at(shared.node);
+    session.set_client(stream.peer_addr()?.ip());
     let mut frames = Frames::new(stream, config.request_bytes_max);
     let mut reply = Vec::new();
     while !shared.is_stopping() {

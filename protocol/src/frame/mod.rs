@@ -15,6 +15,7 @@
 
 pub mod wire;
 
+mod group_shapes;
 mod shape;
 mod shapes;
 

@@ -33,6 +33,7 @@ pub(super) enum Shape {
     Fixed(usize),
     Text,
     TextOrNull,
+    Bytes,
     BytesOrNull,
     Array(&'static Self),
     ArrayOrNull(&'static Self),
@@ -102,6 +103,7 @@ impl Version {
             Shape::Fixed(bytes) => reader.take(*bytes).map(drop),
             Shape::Text => reader.text_required(self.flexible).map(drop),
             Shape::TextOrNull => reader.text(self.flexible).map(drop),
+            Shape::Bytes => reader.bytes_required(self.flexible).map(drop),
             Shape::BytesOrNull => reader.bytes(self.flexible).map(drop),
             Shape::Array(element) => {
                 let count = reader.count_required(self.flexible, self.bytes_min(element))?;
@@ -125,7 +127,7 @@ impl Version {
             Shape::Fixed(bytes) => *bytes,
             _ if self.flexible && !matches!(shape, Shape::Struct(_)) => 1,
             Shape::Text | Shape::TextOrNull => 2,
-            Shape::BytesOrNull | Shape::Array(_) | Shape::ArrayOrNull(_) => 4,
+            Shape::Bytes | Shape::BytesOrNull | Shape::Array(_) | Shape::ArrayOrNull(_) => 4,
             Shape::Struct(fields) => {
                 let fixed = fields.iter().filter_map(|field| field.shape(self.version));
                 fixed.map(|shape| self.bytes_min(shape)).sum::<usize>() + usize::from(self.flexible)

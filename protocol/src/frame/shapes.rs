@@ -4,6 +4,7 @@
 
 use kafka_protocol::messages::ApiKey;
 
+use super::group_shapes;
 use super::shape::Field::{All, Between, Since, Tagged, Until};
 use super::shape::Shape::{Array, ArrayOrNull, BytesOrNull, Fixed, Struct, Text, TextOrNull};
 use super::shape::{Field, MessageShape, Shape};
@@ -36,20 +37,20 @@ fn row(api: ApiKey) -> Option<(&'static MessageShape, &'static MessageShape)> {
         ApiKey::DeleteRecords => (&DELETE_RECORDS_REQUEST, &DELETE_RECORDS_RESPONSE),
         ApiKey::OffsetForLeaderEpoch => (&EPOCH_OFFSETS_REQUEST, &EPOCH_OFFSETS_RESPONSE),
         ApiKey::IncrementalAlterConfigs => (&ALTER_CONFIGS_REQUEST, &ALTER_CONFIGS_RESPONSE),
-        _ => return None,
+        other => return group_shapes::row(other),
     })
 }
 
-const BOOL: Shape = Fixed(1);
-const I8: Shape = Fixed(1);
-const I16: Shape = Fixed(2);
-const I32: Shape = Fixed(4);
-const I64: Shape = Fixed(8);
-const UUID: Shape = Fixed(16);
-const I32S: Shape = Array(&I32);
-const TEXTS: Shape = Array(&Text);
+pub(super) const BOOL: Shape = Fixed(1);
+pub(super) const I8: Shape = Fixed(1);
+pub(super) const I16: Shape = Fixed(2);
+pub(super) const I32: Shape = Fixed(4);
+pub(super) const I64: Shape = Fixed(8);
+pub(super) const UUID: Shape = Fixed(16);
+pub(super) const I32S: Shape = Array(&I32);
+pub(super) const TEXTS: Shape = Array(&Text);
 
-const fn message(flexible_since: i16, fields: &'static [Field]) -> MessageShape {
+pub(super) const fn message(flexible_since: i16, fields: &'static [Field]) -> MessageShape {
     MessageShape {
         flexible_since,
         fields,

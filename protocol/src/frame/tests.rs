@@ -1,10 +1,13 @@
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, CreatePartitionsRequest, CreateTopicsRequest,
-    DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    DescribeProducersRequest, FetchRequest, FindCoordinatorRequest, IncrementalAlterConfigsRequest,
-    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
-    ProduceRequest, ResponseHeader,
+    DeleteGroupsRequest, DeleteRecordsRequest, DeleteTopicsRequest, DescribeClusterRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, DescribeProducersRequest, FetchRequest,
+    FindCoordinatorRequest, HeartbeatRequest, IncrementalAlterConfigsRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest, ResponseHeader,
+    SyncGroupRequest,
 };
 use kafka_protocol::protocol::decode_request_header_from_buffer;
 
@@ -90,7 +93,7 @@ impl Maker<'_> {
                 self.out.extend(text.bytes());
             }
             Shape::BytesOrNull | Shape::ArrayOrNull(_) if self.random.chance(3) => self.null(4),
-            Shape::BytesOrNull => {
+            Shape::Bytes | Shape::BytesOrNull => {
                 let count = self.random.below(20);
                 self.length(4, count);
                 self.out.extend(self.random.bytes(count));
@@ -200,6 +203,16 @@ fn cases() -> Vec<Case> {
         DeleteRecordsRequest,
         OffsetForLeaderEpochRequest,
         IncrementalAlterConfigsRequest,
+        JoinGroupRequest,
+        SyncGroupRequest,
+        HeartbeatRequest,
+        LeaveGroupRequest,
+        OffsetCommitRequest,
+        OffsetFetchRequest,
+        OffsetDeleteRequest,
+        ListGroupsRequest,
+        DescribeGroupsRequest,
+        DeleteGroupsRequest,
     ]
 }
 

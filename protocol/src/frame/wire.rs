@@ -237,6 +237,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Bytes that may not be null.
+    pub fn bytes_required(&mut self, flexible: bool) -> WireResult<&'a [u8]> {
+        let position = self.at;
+        self.bytes(flexible)?.ok_or(WireError::Null { position })
+    }
+
     /// The count of an array whose elements take at least `element_bytes_min` each. None is null.
     pub fn count(&mut self, flexible: bool, element_bytes_min: usize) -> WireResult<Option<usize>> {
         let position = self.at;

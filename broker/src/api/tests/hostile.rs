@@ -14,14 +14,21 @@ use kafka_protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use kafka_protocol::messages::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig,
 };
+use kafka_protocol::messages::leave_group_request::MemberIdentity;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
+use kafka_protocol::messages::offset_delete_request::{
+    OffsetDeleteRequestPartition, OffsetDeleteRequestTopic,
+};
+use kafka_protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use kafka_protocol::messages::offset_for_leader_epoch_request::{
     OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use kafka_protocol::messages::{
-    ApiVersionsRequest, CreatePartitionsRequest, DeleteRecordsRequest, DeleteTopicsRequest,
-    DescribeClusterRequest, DescribeConfigsRequest, DescribeProducersRequest, FetchRequest,
-    IncrementalAlterConfigsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
+    ApiVersionsRequest, CreatePartitionsRequest, DeleteGroupsRequest, DeleteRecordsRequest,
+    DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest, DescribeGroupsRequest,
+    DescribeProducersRequest, FetchRequest, GroupId, HeartbeatRequest,
+    IncrementalAlterConfigsRequest, LeaveGroupRequest, ListGroupsRequest, MetadataRequest,
+    OffsetDeleteRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest,
 };
 
 use super::random::Random;
@@ -71,6 +78,70 @@ fn good_frames(client: &mut Client, id: Uuid) -> Vec<Vec<u8>> {
     }
     frames.extend(good_small_frames(client, id));
     frames.extend(good_changes(client));
+    frames.extend(good_groups(client));
+    frames
+}
+
+/// Requests of groups, by one who knows his id.
+fn good_groups(client: &mut Client) -> Vec<Vec<u8>> {
+    let member = client.send(3, &groups::join("").with_rebalance_timeout_ms(1000));
+    let id = member.member_id.clone();
+    let g = || GroupId(text("g"));
+    let mut frames = Vec::new();
+    for version in 0..=9 {
+        frames.push(client.frame(
+            version,
+            &groups::join(if version % 2 == 0 { "" } else { &id }),
+        ));
+    }
+    for version in 0..=5 {
+        frames.push(client.frame(version, &groups::sync(&member)));
+        let left = MemberIdentity::default()
+            .with_member_id(id.clone())
+            .with_group_instance_id(None);
+        let request = LeaveGroupRequest::default().with_group_id(g());
+        let request = match version {
+            ..3 => request.with_member_id(id.clone()),
+            3.. => request.with_members(vec![left.clone(), left]),
+        };
+        frames.push(client.frame(version, &request));
+        frames.push(client.frame(version, &ListGroupsRequest::default()));
+    }
+    for version in 0..=4 {
+        let request = HeartbeatRequest::default()
+            .with_group_id(g())
+            .with_member_id(id.clone())
+            .with_generation_id(1);
+        let request = request.with_group_instance_id(None);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 2..=9 {
+        frames.push(client.frame(version, &groups::commit(3)));
+        let asked = OffsetFetchRequestGroup::default()
+            .with_group_id(g())
+            .with_topics(None);
+        let request = match version {
+            ..8 => OffsetFetchRequest::default().with_group_id(g()),
+            8.. => OffsetFetchRequest::default().with_groups(vec![asked.clone(), asked]),
+        };
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=6 {
+        let request = DescribeGroupsRequest::default().with_groups(vec![g(), g()]);
+        frames.push(client.frame(version, &request));
+    }
+    for version in 0..=2 {
+        let request = DeleteGroupsRequest::default().with_groups_names(vec![g(), g()]);
+        frames.push(client.frame(version, &request));
+    }
+    let partition = OffsetDeleteRequestPartition::default();
+    let topic = OffsetDeleteRequestTopic::default()
+        .with_name(topic_name("t"))
+        .with_partitions(vec![partition.clone(), partition]);
+    let request = OffsetDeleteRequest::default()
+        .with_group_id(g())
+        .with_topics(vec![topic]);
+    frames.push(client.frame(0, &request));
     frames
 }
 

@@ -3,6 +3,7 @@
 mod changes;
 mod faults;
 mod fetch;
+mod groups;
 mod hostile;
 mod idempotence;
 mod leaders;

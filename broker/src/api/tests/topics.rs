@@ -5,7 +5,7 @@ use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
     ApiVersionsRequest, DeleteTopicsRequest, DescribeClusterRequest, DescribeConfigsRequest,
-    FindCoordinatorRequest, HeartbeatRequest, MetadataRequest, TransactionalId,
+    EndTxnRequest, MetadataRequest, TransactionalId,
 };
 
 use super::*;
@@ -28,7 +28,15 @@ fn api_versions_lists_what_is_spoken() {
                 (1, 4, 18),
                 (2, 1, 10),
                 (3, 0, 13),
+                (8, 2, 9),
+                (9, 1, 9),
                 (10, 0, 6),
+                (11, 0, 9),
+                (12, 0, 4),
+                (13, 0, 5),
+                (14, 0, 5),
+                (15, 0, 6),
+                (16, 0, 5),
                 (18, 0, 4),
                 (19, 2, 7),
                 (20, 1, 6),
@@ -37,7 +45,9 @@ fn api_versions_lists_what_is_spoken() {
                 (23, 2, 4),
                 (32, 1, 4),
                 (37, 0, 3),
+                (42, 0, 2),
                 (44, 0, 1),
+                (47, 0, 0),
                 (60, 0, 2),
                 (61, 0, 0),
             ]
@@ -63,10 +73,7 @@ fn a_newer_api_versions_is_answered_in_version_0() {
 #[test]
 fn what_is_not_spoken_costs_the_connection() {
     let mut client = Client::new();
-    assert_eq!(
-        client.handle(4, &HeartbeatRequest::default()),
-        Handled::Close
-    );
+    assert_eq!(client.handle(0, &EndTxnRequest::default()), Handled::Close);
     let mut frame = client.frame(3, &produce_request(&[]));
     frame[2..4].copy_from_slice(&2i16.to_be_bytes());
     assert_eq!(
@@ -367,23 +374,4 @@ fn a_producer_always_gets_a_new_id() {
         ErrorCode::UNSUPPORTED_VERSION
     );
     assert_eq!(response.producer_id.0, -1);
-}
-
-#[test]
-fn groups_and_transactions_have_no_coordinator() {
-    let mut client = Client::new();
-    for version in 0..=6 {
-        let mut request = FindCoordinatorRequest::default();
-        if version >= 4 {
-            request.coordinator_keys = vec![text("group")];
-        } else {
-            request.key = text("group");
-        }
-        let response = client.send(version, &request);
-        let code = match response.coordinators.first() {
-            Some(coordinator) => coordinator.error_code,
-            None => response.error_code,
-        };
-        assert_eq!(ErrorCode(code), ErrorCode::UNSUPPORTED_VERSION, "{version}");
-    }
 }
