@@ -9,7 +9,7 @@ mod measure;
 use std::fs;
 use std::path::Path;
 
-use measure::child::run_and_read;
+use measure::child::{collected, run_and_read};
 use measure::input::Input;
 use measure::null_peer::NullPeer;
 use measure::peers;
@@ -77,12 +77,6 @@ fn count(peer: &NullPeer, line_bytes: usize, bytes: u64) -> Counted {
         all,
         positions: cost_of(&out, "engine/src/positions/"),
     }
-}
-
-/// Callgrind's last line: `==1== Collected : 123`.
-fn collected(said: &str) -> Option<f64> {
-    let (_, rest) = said.rsplit_once("Collected :")?;
-    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// The instructions of source files with `part` in their path, in callgrind's own format: `fl=`,

@@ -36,26 +36,11 @@ use measure::peers::{self, Kcat};
 use measure::report::{Aim, Report};
 use measure::rounds::{Contender, interleave};
 
-/// HotSpot reads it behind its command line.
-const JVM: (&str, &str) = (
-    "_JAVA_OPTIONS",
-    "-XX:TieredStopAtLevel=4 -XX:-UseSerialGC -XX:+UseG1GC -Xmx1g",
-);
-
 fn main() {
     if !measure::is_asked_for() {
         return;
     }
-    // What we start inherits our environment, and setting one's own is not safe: once more, then.
-    if std::env::var_os(JVM.0).is_none() {
-        let own = std::env::current_exe().expect("we run from a file");
-        let status = Command::new(own)
-            .args(std::env::args_os().skip(1))
-            .env(JVM.0, JVM.1)
-            .status()
-            .expect("what runs can be run again");
-        std::process::exit(status.code().unwrap_or(1));
-    }
+    measure::ensure_production_jvm();
     let mut report = Report::new("kafka");
     let Some(cluster) = Cluster::start(&Options::single()) else {
         report.leave_out("Apache Kafka: no KAFKA_HOME, and Maven brings no jars");

@@ -22,13 +22,14 @@ fn main() {
     keep(&directory.join("table.svg"), &plot(&reports));
 }
 
-const ORDER: [&str; 6] = [
+const ORDER: [&str; 7] = [
     "load",
     "framing",
     "unframing",
     "instructions",
     "cold",
     "kafka",
+    "dump",
 ];
 
 /// What was measured so long before the newest is of another run.

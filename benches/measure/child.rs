@@ -3,9 +3,10 @@
 //! CPU is user and system time of the process and of all it waited for, from the usage of our
 //! children before and after: one child at a time, then, while something is measured.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -38,22 +39,41 @@ impl Cost {
 
 /// Runs it to its end. Panics, with what it said, if it fails.
 pub(crate) fn run(command: &mut Command) -> Cost {
-    let run = Run::start(command);
+    run_through(command, Ends::default())
+}
+
+/// The files at a process's standard input and output; nothing where none is named.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ends<'a> {
+    pub(crate) input: Option<&'a Path>,
+    /// Written over where it lies, not cut: its pages are there.
+    pub(crate) output: Option<&'a Path>,
+}
+
+/// As [`run`], with these for its standard input and output.
+pub(crate) fn run_through(command: &mut Command, ends: Ends<'_>) -> Cost {
+    let run = Run::start(command, ends);
     run.wait(LIMIT);
     run.finish().0
 }
 
 /// As [`run`], for what it says on standard error.
 pub(crate) fn run_and_read(command: &mut Command) -> (Cost, String) {
-    let run = Run::start(command);
+    let run = Run::start(command, Ends::default());
     run.wait(LIMIT);
     run.finish()
+}
+
+/// Instructions, from callgrind's last line: `==1== Collected : 123`.
+pub(crate) fn collected(said: &str) -> Option<f64> {
+    let (_, rest) = said.rsplit_once("Collected :")?;
+    rest.split_whitespace().next()?.parse().ok()
 }
 
 /// The most memory that it had, in bytes: `VmHWM`, up to a millisecond before its end. (The usage
 /// that the kernel gives for a dead child counts what we ourselves had when it was forked.)
 pub(crate) fn peak_memory(command: &mut Command) -> u64 {
-    let run = Run::start(command);
+    let run = Run::start(command, Ends::default());
     let status = format!("/proc/{}/status", run.child.id());
     let deadline = Instant::now() + LIMIT;
     let mut peak = 0;
@@ -84,14 +104,20 @@ struct Run {
 }
 
 impl Run {
-    fn start(command: &mut Command) -> Self {
+    fn start(command: &mut Command, ends: Ends<'_>) -> Self {
         let name = format!("{:?}", command.get_program());
+        let opened = |path: &Path, options: &OpenOptions| {
+            let opened = options.open(path);
+            Stdio::from(opened.unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+        };
+        let to_read = |path| opened(path, OpenOptions::new().read(true));
+        let to_write = |path| opened(path, OpenOptions::new().write(true));
         let said = tempfile::tempfile().expect("a temporary file can be made");
         let cpu_before = children_cpu();
         let start = Instant::now();
         let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdin(ends.input.map_or_else(Stdio::null, to_read))
+            .stdout(ends.output.map_or_else(Stdio::null, to_write))
             .stderr(said.try_clone().expect("a descriptor is left"))
             .spawn()
             .unwrap_or_else(|error| panic!("starting {name}: {error}"));

@@ -18,6 +18,7 @@ pub(crate) mod report;
 pub(crate) mod rounds;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Whether `cargo bench` started this; `cargo test --all-targets` starts benches too.
 pub(crate) fn is_asked_for() -> bool {
@@ -59,4 +60,27 @@ pub(crate) fn input_bytes(default: u64) -> u64 {
 /// Counted rounds, `RINGMAIN_BENCH_ROUNDS`.
 pub(crate) fn rounds() -> u64 {
     number("RINGMAIN_BENCH_ROUNDS", 5).max(1)
+}
+
+/// HotSpot reads it behind its command line, and so overrules the test suite's settings for quick
+/// starts: the compiler and the collector that production has.
+const JVM: (&str, &str) = (
+    "_JAVA_OPTIONS",
+    "-XX:TieredStopAtLevel=4 -XX:-UseSerialGC -XX:+UseG1GC -Xmx1g",
+);
+
+/// Sees to it that the JVMs that we start are as in production. What we start inherits our
+/// environment, and setting one's own is not safe: so this starts the bench once more, and ends with
+/// it.
+pub(crate) fn ensure_production_jvm() {
+    if std::env::var_os(JVM.0).is_some() {
+        return;
+    }
+    let own = std::env::current_exe().expect("we run from a file");
+    let status = Command::new(own)
+        .args(std::env::args_os().skip(1))
+        .env(JVM.0, JVM.1)
+        .status()
+        .expect("what runs can be run again");
+    std::process::exit(status.code().unwrap_or(1));
 }

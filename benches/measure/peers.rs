@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use engine::limits::FETCH_BYTES;
+
 /// Ours, from the beginning each time. Its state lies in the scratch directory.
 pub(crate) fn load(file: &Path, topic: &str, address: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
@@ -14,11 +16,7 @@ pub(crate) fn load(file: &Path, topic: &str, address: &str) -> Command {
 /// The same under callgrind, over the body of the I/O contract that valgrind can follow. The figures
 /// go to `out`.
 pub(crate) fn load_counted(file: &Path, topic: &str, address: &str, out: &Path) -> Command {
-    let mut to = OsString::from("--callgrind-out-file=");
-    to.push(out);
-    let mut command = Command::new("valgrind");
-    command.arg("--tool=callgrind").arg(to);
-    command.arg(env!("CARGO_BIN_EXE_ringmain"));
+    let mut command = counted(out);
     add_load(&mut command, file, topic, address);
     command.args(["--io", "poll"]);
     command
@@ -33,12 +31,55 @@ fn add_load(command: &mut Command, file: &Path, topic: &str, address: &str) {
         .arg(file);
 }
 
+/// A whole topic into a file that is written over where it lies. `state` must not know the file: one
+/// that a dump forgets is cut first.
+pub(crate) fn dump(topic: &str, address: &str, file: &Path, state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringmain"));
+    add_dump(&mut command, topic, address, file, state);
+    command
+}
+
+/// The same under callgrind, as [`load_counted`].
+pub(crate) fn dump_counted(
+    topic: &str,
+    address: &str,
+    (file, state): (&Path, &Path),
+    out: &Path,
+) -> Command {
+    let mut command = counted(out);
+    add_dump(&mut command, topic, address, file, state);
+    command.args(["--io", "poll"]);
+    command
+}
+
+fn add_dump(command: &mut Command, topic: &str, address: &str, file: &Path, state: &Path) {
+    command.args(["dump", "--quiet", "--overwrite", "--topic", topic]);
+    command.args(["--bootstrap-server", address]);
+    command.arg("--state").arg(state).arg("--output").arg(file);
+}
+
+/// Our binary under callgrind, whose figures go to `out`.
+fn counted(out: &Path) -> Command {
+    let mut to = OsString::from("--callgrind-out-file=");
+    to.push(out);
+    let mut command = Command::new("valgrind");
+    command.arg("--tool=callgrind").arg(to);
+    command.arg(env!("CARGO_BIN_EXE_ringmain"));
+    command
+}
+
 /// librdkafka's settings that make it as fast as it gets, for kcat and for the program around it.
 pub(crate) const TUNING: [&str; 4] = [
     "batch.num.messages=100000",
     "batch.size=1000000",
     "linger.ms=100",
     "queue.buffering.max.messages=1000000",
+];
+
+/// The same for its consumer.
+pub(crate) const CONSUMER_TUNING: [&str; 2] = [
+    "fetch.message.max.bytes=8000000",
+    "queued.min.messages=1000000",
 ];
 
 /// kcat, where it is installed.
@@ -61,6 +102,19 @@ impl Kcat {
             command.args(["-X", property]);
         }
         command.arg(file);
+        command
+    }
+}
+
+impl Kcat {
+    /// A whole topic to standard output.
+    pub(crate) fn dump(&self, topic: &str, address: &str, properties: &[&str]) -> Command {
+        let mut command = Command::new(self.0);
+        command.args(["-C", "-b", address, "-t", topic, "-e", "-q"]);
+        command.args(["-o", "beginning"]);
+        for property in properties {
+            command.args(["-X", property]);
+        }
         command
     }
 }
@@ -109,6 +163,20 @@ impl Built {
     pub(crate) fn rdkafka(&self, file: &Path, topic: &str, address: &str) -> Command {
         let mut command = Command::new(self.directory.join("peer-rdkafka-load"));
         command.arg(file).args([topic, address, "0"]).args(TUNING);
+        command
+    }
+
+    /// All records of a topic of one broker, thrown away.
+    pub(crate) fn fetch_floor(
+        &self,
+        topic: &str,
+        address: &str,
+        partitions: i32,
+        lanes: u32,
+    ) -> Command {
+        let mut command = Command::new(self.directory.join("fetch-floor"));
+        command.args([address, topic, &format!("partitions={partitions}")]);
+        command.args([format!("lanes={lanes}"), format!("fetch={FETCH_BYTES}")]);
         command
     }
 
