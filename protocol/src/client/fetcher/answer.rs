@@ -21,6 +21,8 @@ struct Walked {
     next: Position,
     /// The bytes of those batches.
     bytes: usize,
+    /// How many they are.
+    batches: usize,
     /// Whether there are any.
     has_moved: bool,
     /// The bytes that a first batch has which did not come whole.
@@ -143,6 +145,7 @@ impl Fetcher {
                     .then(|| AbortedRanges::new(aborted.map(|a| (a.producer_id, a.first_offset)))),
                 next: walked.next,
             });
+            partition.batch_bytes = walked.bytes / walked.batches.max(1);
             partition.position = walked.next;
             partition.continues = walked.next.offset;
             partition.short_since = None;
@@ -249,6 +252,7 @@ fn walk(records: &[u8], from: Position, end: Option<i64>) -> Walked {
     let mut walked = Walked {
         next: from,
         bytes: 0,
+        batches: 0,
         has_moved: false,
         needed: None,
         error: None,
@@ -282,6 +286,7 @@ fn walk(records: &[u8], from: Position, end: Option<i64>) -> Walked {
             return walked;
         }
         walked.bytes = batch.position() + batch.bytes().len();
+        walked.batches += 1;
         if !is_before {
             walked.has_moved = true;
             walked.next = Position {

@@ -38,6 +38,8 @@ pub(super) struct Partition {
     pub(super) readable_end: Option<i64>,
     /// More than the settings say, where a batch did not come whole.
     pub(super) bytes_min: i32,
+    /// What a batch of the last answer had on average; 0: nothing is known.
+    pub(super) batch_bytes: usize,
     /// Where a batch was damaged.
     pub(super) corrupt_at: Option<i64>,
     pub(super) not_before: Option<Instant>,
@@ -72,6 +74,7 @@ impl Partition {
             in_flight: None,
             readable_end: None,
             bytes_min: 0,
+            batch_bytes: 0,
             corrupt_at: None,
             not_before: None,
             failures: 0,
@@ -113,7 +116,7 @@ impl Partition {
             current_leader_epoch: self.leader.map_or(-1, |leader| leader.leader_epoch),
             fetch_offset: self.position.offset,
             last_fetched_epoch: self.position.epoch,
-            bytes_max: bytes_max.max(self.bytes_min),
+            bytes_max: whole_batches(bytes_max, self.batch_bytes).max(self.bytes_min),
         }
     }
 
@@ -142,5 +145,53 @@ impl Partition {
         } else {
             State::Fetching
         };
+    }
+}
+
+/// Batches of less than this share of an answer are not reckoned with.
+const SMALL_BATCH: i32 = 16;
+
+/// The bytes of as many batches as fit into `bytes_max` if the next are about as large as
+/// those before. Brokers cut an answer in the middle of a batch, and the beginning of that one has
+/// come for nothing: with batches of 0.6 MB, two fifths of all bytes of answers of 1 MiB.
+fn whole_batches(bytes_max: i32, batch_bytes: usize) -> i32 {
+    let Ok(batch) = i32::try_from(batch_bytes) else {
+        return bytes_max;
+    };
+    if batch <= bytes_max / SMALL_BATCH || batch >= bytes_max {
+        return bytes_max;
+    }
+    let batch = batch + batch / 64 + 64;
+    match bytes_max / batch {
+        0 => bytes_max,
+        batches => batches * batch,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_batches_are_asked_for_as_come_whole() {
+        let check = |bytes_max, batch_bytes, batches: Option<i32>| {
+            let asked = whole_batches(bytes_max, batch_bytes);
+            let Some(batches) = batches else {
+                return assert_eq!(asked, bytes_max, "batches of {batch_bytes} bytes");
+            };
+            let whole = batches * i32::try_from(batch_bytes).unwrap();
+            let more = asked - whole;
+            assert!(0 < more && more <= whole / 32, "{asked} for {batch_bytes}");
+        };
+        check(1 << 20, 0, None);
+        check(1 << 20, 16_384, None);
+        check(1 << 20, 65_536, None);
+        check(1 << 20, 200_000, Some(5));
+        check(1 << 20, 627_000, Some(1));
+        check(1 << 20, 1_030_000, Some(1));
+        check(1 << 20, 1_048_000, None);
+        check(1 << 20, 1 << 20, None);
+        check(1 << 20, usize::MAX, None);
+        check(1, 627_000, None);
     }
 }
