@@ -7,7 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -55,6 +55,15 @@ pub(crate) fn run_through(command: &mut Command, ends: Ends<'_>) -> Cost {
     let run = Run::start(command, ends);
     run.wait(LIMIT);
     run.finish().0
+}
+
+/// Runs it to its end; if it fails, the first line that it said: for what may not be there yet.
+pub(crate) fn refusal(command: &mut Command, ends: Ends<'_>) -> Option<String> {
+    let run = Run::start(command, ends);
+    run.wait(LIMIT);
+    let (status, _, said) = run.end();
+    let first = said.lines().next().unwrap_or("it has not said why");
+    (!status.success()).then(|| first.to_owned())
 }
 
 /// As [`run`], for what it says on standard error.
@@ -150,7 +159,14 @@ impl Run {
         }
     }
 
-    fn finish(mut self) -> (Cost, String) {
+    fn finish(self) -> (Cost, String) {
+        let name = self.name.clone();
+        let (status, cost, said) = self.end();
+        assert!(status.success(), "{name}: {status}\n{said}");
+        (cost, said)
+    }
+
+    fn end(mut self) -> (ExitStatus, Cost, String) {
         let wall = self.start.elapsed().as_secs_f64();
         let status = self.child.wait().expect("it is our child");
         let cpu = children_cpu() - self.cpu_before;
@@ -160,8 +176,7 @@ impl Run {
             .and_then(|()| self.said.read_to_end(&mut said))
             .expect("the file is ours");
         let said = String::from_utf8_lossy(&said).into_owned();
-        assert!(status.success(), "{}: {status}\n{said}", self.name);
-        (Cost { cpu, wall }, said)
+        (status, Cost { cpu, wall }, said)
     }
 }
 

@@ -96,12 +96,18 @@ impl Kcat {
     }
 
     pub(crate) fn load(&self, file: &Path, topic: &str, address: &str) -> Command {
+        let mut command = self.produce(topic, address);
+        command.arg("-l").arg(file);
+        command
+    }
+
+    /// Lines from standard input, unless a file is added.
+    pub(crate) fn produce(&self, topic: &str, address: &str) -> Command {
         let mut command = Command::new(self.0);
-        command.args(["-P", "-b", address, "-t", topic, "-l"]);
+        command.args(["-P", "-b", address, "-t", topic]);
         for property in TUNING {
             command.args(["-X", property]);
         }
-        command.arg(file);
         command
     }
 }

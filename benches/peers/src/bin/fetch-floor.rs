@@ -3,8 +3,8 @@
 //! `fetch-floor ADDRESS TOPIC [partitions=1] [fetch=1048576] [lanes=1]`
 //!
 //! Each lane has a connection and every `lanes`th partition, and asks for up to `fetch` bytes of all
-//! of them at a time (Fetch, version 4), one request after the other, the partition that was first
-//! last time last. An answer is received into one buffer; the heads of its batches say where the
+//! of them at a time (Fetch, version 4), or for as many whole batches as that holds, one request after
+//! the other, the partition that was first last time last. An answer is received into one buffer; the heads of its batches say where the
 //! next request begins. It ends where the partitions ended when they were first asked for, and
 //! prints how many records there were and how many bytes came. It measures nothing: whoever starts
 //! it does. The broker must lead all the partitions.
@@ -147,7 +147,7 @@ impl Job {
         for partition in partitions {
             bytes.extend(partition.number.to_be_bytes());
             bytes.extend(partition.next.to_be_bytes());
-            bytes.extend(self.fetch.to_be_bytes());
+            bytes.extend(partition.whole_batches(self.fetch).to_be_bytes());
         }
         let length = u32::try_from(bytes.len() - 4)?;
         bytes[..4].copy_from_slice(&length.to_be_bytes());
@@ -161,6 +161,8 @@ struct Partition {
     next: i64,
     /// The offset to stop at, once it is known.
     end: Option<i64>,
+    /// What a batch of the last answer had on average.
+    batch: usize,
 }
 
 impl Partition {
@@ -169,6 +171,7 @@ impl Partition {
             number,
             next: 0,
             end: None,
+            batch: 0,
         }
     }
 
@@ -176,9 +179,19 @@ impl Partition {
         self.end.is_some_and(|end| self.next >= end)
     }
 
+    /// What to ask for: a batch that an answer ends in has come for nothing.
+    fn whole_batches(&self, fetch: u32) -> u32 {
+        let batch = u32::try_from(self.batch + self.batch / 64 + 64).unwrap_or(u32::MAX);
+        if batch <= fetch / 16 || batch > fetch {
+            return fetch;
+        }
+        fetch / batch * batch
+    }
+
     /// Goes on behind the whole batches in `records`, and returns how many offsets that is.
     fn advance(&mut self, mut records: &[u8]) -> i64 {
         let before = self.next;
+        let (mut bytes, mut batches) = (0, 0);
         while let Some(head) = records.first_chunk::<BATCH_HEAD>() {
             let base = i64::from_be_bytes(piece(head, 0));
             let length = u32::from_be_bytes(piece(head, 8)) as usize + 12;
@@ -188,6 +201,10 @@ impl Partition {
             };
             self.next = self.next.max(base + i64::from(last_delta) + 1);
             records = rest;
+            (bytes, batches) = (bytes + length, batches + 1);
+        }
+        if batches > 0 {
+            self.batch = bytes / batches;
         }
         self.next - before
     }
