@@ -12,8 +12,7 @@ use thiserror::Error;
 
 use crate::config::ProducerConfig;
 
-/// How the process ends. Scripts branch on these numbers: they never change their meaning. (4 is
-/// kept for a verification that failed.)
+/// How the process ends. Scripts branch on these numbers: they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// Everything was delivered, or the command did what it was asked.
@@ -23,6 +22,8 @@ pub(crate) enum Exit {
     Usage,
     /// Everything was delivered but for records that were refused.
     Rejects,
+    /// What lies in the topic is not what was sent, or that cannot be told.
+    Unverified,
     /// SIGINT; the state is kept.
     Interrupted,
     /// SIGTERM; the state is kept.
@@ -36,6 +37,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Rejects => 3,
+            Self::Unverified => 4,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }
@@ -57,6 +59,7 @@ pub(crate) struct LoadOptions {
     pub(crate) state_dir: Option<PathBuf>,
     pub(crate) restart: bool,
     pub(crate) dry_run: bool,
+    pub(crate) verify: Option<VerifyMode>,
     pub(crate) max_errors: u64,
     pub(crate) rejects: Option<PathBuf>,
     pub(crate) rate: Option<Rate>,
@@ -274,6 +277,24 @@ where
         _ => Err(format!(
             "{key}={value} is not a number from 1 on that Kafka can take"
         )),
+    }
+}
+
+/// How a load is verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum VerifyMode {
+    /// How many records there are.
+    Count,
+    /// Their content, in order.
+    Hash,
+}
+
+impl VerifyMode {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Hash => "hash",
+        }
     }
 }
 

@@ -34,6 +34,32 @@ pub(crate) struct Summary {
     pub(crate) resumed_from: Option<ResumedFrom>,
     #[serde(flatten)]
     pub(crate) promise: Promise,
+    /// With `--verify`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verification: Option<VerifySummary>,
+}
+
+/// What lies in the topic against what was sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct VerifySummary {
+    pub(crate) by: &'static str,
+    #[serde(rename = "verified")]
+    pub(crate) is_verified: bool,
+    pub(crate) seconds: f64,
+    /// Those that are verified.
+    pub(crate) partitions: Vec<VerifiedPartition>,
+    pub(crate) failures: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct VerifiedPartition {
+    pub(crate) partition: u32,
+    pub(crate) records: u64,
+    /// Records of others between them.
+    pub(crate) others_records: u64,
+    /// Fingerprint of the records, where their content was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -151,6 +177,7 @@ mod tests {
                 bytes: 700,
             }),
             promise,
+            verification: None,
         }
     }
 

@@ -83,6 +83,21 @@ pub(crate) fn plan_load(args: LoadArgs, env: Environment<'_>) -> Result<Planned,
     let file = args.command_config.as_deref();
     let mut resolved = config::resolve(settings(file, &args.producer_property, &flags)?)?;
     let target = target(args.embedded.as_ref(), &mut resolved, env)?;
+    if args.verify.is_some() && !resolved.producer.idempotence {
+        let why = "without idempotence (enable.idempotence, acks=all) nothing in the log tells which \
+                   records are ours";
+        return Err(UsageError::Flag {
+            flag: "--verify",
+            why: why.to_owned(),
+        });
+    }
+    if args.verify.is_some() && args.dry_run {
+        let why = "a dry run loads nothing that could be verified".to_owned();
+        return Err(UsageError::Flag {
+            flag: "--verify",
+            why,
+        });
+    }
     let memory_bytes = memory_bytes(args.memory, resolved.memory_bytes)?;
     let io = match args.io {
         Some(io) => io,
@@ -100,6 +115,7 @@ pub(crate) fn plan_load(args: LoadArgs, env: Environment<'_>) -> Result<Planned,
         state_dir: args.state,
         restart: args.restart,
         dry_run: args.dry_run,
+        verify: args.verify,
         max_errors: args.max_errors,
         rejects: args.rejects,
         rate: args.rate,
@@ -276,6 +292,7 @@ mod tests {
             state_dir: None,
             restart: false,
             dry_run: false,
+            verify: None,
             max_errors: 0,
             rejects: None,
             rate: None,
@@ -398,8 +415,7 @@ mod tests {
         for (flag, expected) in [
             ("-c 10", "loading only so many records is not there yet"),
             ("-f %k", "formats of lines are not there yet"),
-            ("--verify=hash", "verification is not there yet"),
-            ("--verify", "verification is not there yet"),
+            ("--verify=sum", "invalid value 'sum'"),
             ("-C", "`ringmain dump` reads one"),
             (
                 "-X security.protocol=SSL",

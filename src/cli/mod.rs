@@ -27,7 +27,7 @@ pub(crate) use load::plan_load;
 pub(crate) use not_yet::{CONNECT, NotYetArgs, VERIFY, refuse_name};
 pub(crate) use reading::ReadingArgs;
 
-use crate::options::{CreateTopic, HostPort, Rate, parse_bytes};
+use crate::options::{CreateTopic, HostPort, Rate, VerifyMode, parse_bytes};
 
 /// Moves data between files and Apache Kafka, as fast as the hardware lets it
 ///
@@ -237,6 +237,15 @@ pub(crate) struct LoadArgs {
     #[arg(short = 'z', long, value_name = "CODEC", alias = "compression-codec",
           help_heading = DELIVERY)]
     pub(crate) compression: Option<String>,
+
+    /// When all is loaded, or was before: read the topic again and compare
+    ///
+    /// count: as many records as were sent lie between the first and the last offset. hash: and their
+    /// content is that of the input, in order, which is read again for it. Records of others in between
+    /// are passed and counted. What differs, and what cannot be told any more, is named; the exit code
+    /// is then 4.
+    #[arg(long, value_name = "count|hash", hide_possible_values = true, help_heading = DELIVERY)]
+    pub(crate) verify: Option<VerifyMode>,
 
     /// Keep the state of this load in DIR [default: $XDG_STATE_HOME/ringmain]
     ///

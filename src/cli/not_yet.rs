@@ -28,9 +28,6 @@ pub(crate) struct NotYetArgs {
     format: Option<String>,
     #[arg(long, alias = "line-reader", value_name = "CLASS", hide = true)]
     reader: Option<String>,
-    #[arg(long, value_name = "HOW", hide = true, num_args = 0..=1, require_equals = true,
-          default_missing_value = "")]
-    verify: Option<String>,
     #[arg(short = 'C', hide = true)]
     consume: bool,
     #[arg(short = 'L', hide = true)]
@@ -55,10 +52,6 @@ impl NotYetArgs {
                  are read",
             ),
             (
-                self.verify.is_some(),
-                "--verify: verification is not there yet",
-            ),
-            (
                 self.consume,
                 "-C: this command loads files into a topic; `ringmain dump` reads one",
             ),
@@ -75,7 +68,8 @@ impl NotYetArgs {
 }
 
 /// Commands that come later, also under the names of Kafka's scripts.
-pub(crate) const VERIFY: &str = "`ringmain verify` is not there yet";
+pub(crate) const VERIFY: &str = "a load is verified by `ringmain load … --verify hash`, also one that was \
+                                done before";
 pub(crate) const CONNECT: &str = "the Kafka Connect worker is not there yet, only the loader is: \
                                   see `ringmain load --help`";
 

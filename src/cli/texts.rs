@@ -34,6 +34,7 @@ Environment:
 Exit codes:
   0  done                              1  failed
   2  usage or configuration            3  finished with rejected records
+  4  a verification failed
   130, 143  ended by SIGINT or SIGTERM";
 
 pub(super) const LOAD_SHORT: &str = "\
@@ -52,9 +53,11 @@ Examples:
   ringmain load access.log -t logs -b kafka:9092 --create-topic partitions=8,replication=3
   ringmain load archive/ -t logs -b kafka:9092 -z zstd --rate 50MiB --summary done.json
   ringmain load rows.txt -t rows -b kafka:9092 -D '\\0' --max-errors 100 --rejects bad.jsonl
+  ringmain load access.log -t logs -b kafka:9092 --verify hash
   ringmain load access.log -t logs -b kafka:9092 --dry-run
 
 Exit codes:
   0  all records were delivered        1  failed; the state is kept
   2  usage or configuration            3  finished with rejected records
+  4  the verification failed
   130, 143  ended by SIGINT or SIGTERM; the state is kept";

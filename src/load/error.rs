@@ -10,6 +10,7 @@ use engine::control::ControlError;
 use engine::flow::resume::ResumeError;
 use engine::flow::survey::SurveyError;
 use engine::flow::to_kafka::FlowError;
+use engine::flow::verify::VerifyFailure;
 use engine::io::IoSetupError;
 use engine::positions::{JobError, StoreError};
 use protocol::error_code::ErrorCode;
@@ -89,6 +90,12 @@ pub(crate) enum LoadError {
     Flow(#[from] FlowError),
     #[error("a shard ended without a report: {0}")]
     Shard(String),
+    #[error("not verified: {first}{}", also_failed(*others))]
+    Unverified {
+        first: Box<VerifyFailure>,
+        /// Partitions that are not verified either.
+        others: usize,
+    },
     #[error(transparent)]
     Summary(#[from] SummaryError),
     #[error("cannot handle signals: {0}")]
@@ -111,7 +118,16 @@ impl LoadError {
                 | RejectsError::Foreign { .. },
             ) => Exit::Usage,
             Self::Reach(error) => error.exit(),
+            Self::Unverified { .. } => Exit::Unverified,
             _ => Exit::Failed,
         }
+    }
+}
+
+fn also_failed(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; another partition is not verified either, see above".to_owned(),
+        more => format!("; {more} other partitions are not verified either, see above"),
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use engine::flow::config::{LoadConfig, Progress};
+use engine::flow::config::{ClientConfig, LoadConfig, Progress};
 use engine::flow::to_kafka::FlowError;
 use engine::positions::{JobHeader, JobStart, PartitionSlot};
 
@@ -15,14 +15,18 @@ use super::kept::Kept;
 use super::observer::Observer;
 use super::start::now_ms;
 use super::target::Topic;
+use super::verify::{Done, Verdict};
 use crate::options::{Exit, LoadOptions};
 use crate::progress::{self, Snapshot};
+use crate::signals::Signals;
 use crate::summary::{Doubt, PartitionSummary, Promise, ResumedFrom, Summary};
 
 /// A load whose shards have ended.
 pub(super) struct Finish<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) topic: &'a Topic,
+    pub(super) client: &'a ClientConfig,
+    pub(super) signals: Option<&'a Signals>,
     pub(super) config: &'a LoadConfig,
     pub(super) job: &'a Arc<Mutex<Kept>>,
     pub(super) slots: &'a [PartitionSlot],
@@ -50,11 +54,34 @@ impl Finish<'_> {
         if failure.is_some() {
             exit = Exit::Failed;
         }
-        self.say(exit)?;
-        match failure {
-            Some(error) => Err(self.with_place(error)),
-            None => Ok(exit),
+        self.say();
+        let mut verdict = None;
+        if failure.is_none() && matches!(exit, Exit::Done | Exit::Rejects) {
+            match self.verify() {
+                Ok(came) => verdict = came,
+                Err(error) => (failure, exit) = (Some(error), Exit::Failed),
+            }
         }
+        exit = verdict.as_ref().map_or(exit, |verdict| verdict.exit(exit));
+        self.summarise(exit, verdict.as_ref())?;
+        match (failure, verdict.and_then(Verdict::into_error)) {
+            (Some(error), _) => Err(self.with_place(error)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(exit),
+        }
+    }
+
+    fn verify(&self) -> Result<Option<Verdict>, LoadError> {
+        let job = self.job.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = Done {
+            options: self.options,
+            topic: self.topic,
+            client: self.client,
+            header: job.header(),
+            slots: self.slots,
+            signals: self.signals,
+        };
+        done.verify()
     }
 
     /// Everything is loaded: the rejects go in order, and the state says so.
@@ -106,7 +133,7 @@ impl Finish<'_> {
         }
     }
 
-    fn say(&self, exit: Exit) -> Result<(), LoadError> {
+    fn say(&self) {
         let done = self.snapshot();
         if !self.options.quiet {
             let line = progress::final_line(&done, &self.begun, self.elapsed);
@@ -114,6 +141,10 @@ impl Finish<'_> {
             // Nobody can be told that stderr is gone.
             drop(progress::write_stderr(line.as_bytes()));
         }
+    }
+
+    fn summarise(&self, exit: Exit, verdict: Option<&Verdict>) -> Result<(), LoadError> {
+        let done = self.snapshot();
         let Some(path) = &self.options.summary else {
             return Ok(());
         };
@@ -140,6 +171,7 @@ impl Finish<'_> {
             resumed: self.resumed,
             resumed_from,
             promise: self.promise(),
+            verification: verdict.map(Verdict::summary),
         };
         summary.write(path)?;
         Ok(())
@@ -230,12 +262,15 @@ fn promise(header: &JobHeader) -> Promise {
 }
 
 /// A finished job, run again.
-pub(super) fn already_loaded(
-    options: &LoadOptions,
-    topic: &Topic,
-    job: &Kept,
-) -> Result<Exit, LoadError> {
-    let JobStart::Finished { at_ms, exit_code } = job.start() else {
+pub(super) fn already_loaded(done: Done<'_>, start: JobStart) -> Result<Exit, LoadError> {
+    let Done {
+        options,
+        topic,
+        header,
+        slots,
+        ..
+    } = done;
+    let JobStart::Finished { at_ms, exit_code } = start else {
         unreachable!("the caller saw that it is finished");
     };
     let when = jiff::Timestamp::from_millisecond(at_ms).map_or_else(
@@ -252,8 +287,10 @@ pub(super) fn already_loaded(
     } else {
         Exit::Done
     };
+    let verdict = done.verify()?;
+    let exit = verdict.as_ref().map_or(exit, |verdict| verdict.exit(exit));
     if let Some(path) = &options.summary {
-        let sum = |of: fn(&PartitionSlot) -> u64| job.slots().iter().map(of).sum();
+        let sum = |of: fn(&PartitionSlot) -> u64| slots.iter().map(of).sum();
         let records = sum(|slot| slot.records);
         let summary = Summary {
             topic: topic.name.clone(),
@@ -264,7 +301,7 @@ pub(super) fn already_loaded(
             bytes: 0,
             seconds: 0.0,
             records_per_second: 0.0,
-            partitions: partitions(job.slots()),
+            partitions: partitions(slots),
             rejects: sum(|slot| slot.rejects),
             retries: 0,
             resumed: true,
@@ -272,9 +309,10 @@ pub(super) fn already_loaded(
                 records,
                 bytes: sum(|slot| slot.bytes),
             }),
-            promise: promise(job.header()),
+            promise: promise(header),
+            verification: verdict.as_ref().map(Verdict::summary),
         };
         summary.write(path)?;
     }
-    Ok(exit)
+    verdict.and_then(Verdict::into_error).map_or(Ok(exit), Err)
 }

@@ -15,6 +15,7 @@ mod reading;
 mod start;
 mod state;
 mod target;
+mod verify;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -91,7 +92,17 @@ impl Loader<'_> {
             let has_grown = job.growth().is_some();
             match job.start() {
                 JobStart::Finished { .. } if !has_grown => {
-                    return finish::already_loaded(self.options, &self.topic, &job);
+                    return finish::already_loaded(
+                        verify::Done {
+                            options: self.options,
+                            topic: &self.topic,
+                            client: &self.client,
+                            header: job.header(),
+                            slots: job.slots(),
+                            signals: self.signals.as_ref(),
+                        },
+                        job.start(),
+                    );
                 }
                 JobStart::Finished { .. } => {
                     job.extend()?;
@@ -159,6 +170,8 @@ impl Loader<'_> {
         let finish = finish::Finish {
             options: self.options,
             topic: &self.topic,
+            client: &self.client,
+            signals: self.signals.as_ref(),
             config: &config,
             job: &job,
             slots: &slots,

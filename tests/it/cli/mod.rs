@@ -96,7 +96,7 @@ fn commands_of_later_are_refused_whatever_follows() {
         &["dump", "-t", "t", "--output", "x"],
         "`ringmain dump` is not there yet",
     );
-    check_refused(&["verify"], "`ringmain verify` is not there yet");
+    check_refused(&["verify"], "--verify hash");
     let worker = "the Kafka Connect worker is not there yet";
     check_refused(&["connect-standalone", "-daemon", "w.properties"], worker);
     check_refused(&["connect-distributed", "--help"], worker);

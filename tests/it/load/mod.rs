@@ -7,6 +7,7 @@
 //! * [`resume`]: loaded already, grown, changed, other settings;
 //! * [`messages`], [`peers`], [`rights`]: what goes wrong outside, and the sentence for it;
 //! * [`state_file`]: damaged, foreign and shared state;
+//! * [`verify`]: what lies in the topic against what was sent;
 //! * [`older`]: Apache Kafka 3.4;
 //! * [`clients`]: Java's clients and kcat at the embedded broker.
 //!
@@ -27,3 +28,4 @@ mod peers;
 mod resume;
 mod rights;
 mod state_file;
+mod verify;

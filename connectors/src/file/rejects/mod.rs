@@ -137,6 +137,32 @@ pub enum RejectsError {
     InputChanged { path: PathBuf },
 }
 
+/// Where the refused records that a file holds begin: input and offset, in no order. A file that is not
+/// there holds none.
+pub fn places(path: &Path, inputs: &[InputFile]) -> Result<Vec<(usize, u64)>, RejectsError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(RejectsError::Open { path, source });
+        }
+    };
+    let rejects = Rejects {
+        path: path.to_owned(),
+        file,
+        end: 0,
+        lines: 0,
+        inputs: inputs.to_vec(),
+        source: None,
+    };
+    let mut places = Vec::new();
+    rejects.scan(|line| {
+        places.extend(line.head.as_ref().map(|head| (head.index(), head.offset)));
+    })?;
+    Ok(places)
+}
+
 impl Rejects {
     /// Begins with an empty file. Rejects that are there already are an error, unless they may be
     /// thrown away.

@@ -6,7 +6,7 @@
 //! difference has an offset and a place in the input.
 //!
 //! A pair of threads takes partition after partition: one fetches while the other compares. What lies
-//! between them is bounded by [`QUEUE`] answers.
+//! between them is bounded.
 
 mod check;
 mod error;
