@@ -90,6 +90,16 @@ pub(crate) enum LoadError {
     Flow(#[from] FlowError),
     #[error("a shard ended without a report: {0}")]
     Shard(String),
+    #[error(
+        "{flag} {path} would be read as an input: {argument} holds it, and the next run would take it \
+         for records; name a file elsewhere",
+        path = path.display()
+    )]
+    AmongInputs {
+        flag: &'static str,
+        path: PathBuf,
+        argument: String,
+    },
     #[error("not verified: {first}{}", also_failed(*others))]
     Unverified {
         first: Box<VerifyFailure>,
@@ -107,6 +117,7 @@ impl LoadError {
         match self {
             Self::Input(_)
             | Self::Io(_)
+            | Self::AmongInputs { .. }
             | Self::Compacted { .. }
             | Self::NoSuchPartition { .. }
             | Self::NotUtf8 { .. } => Exit::Usage,

@@ -43,6 +43,7 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
         summary::check(path)?;
     }
     let inputs = inputs::collect(&options.inputs)?;
+    check_outputs(options, &inputs)?;
     for warning in &inputs.warnings {
         tracing::warn!("{warning}");
     }
@@ -69,6 +70,25 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
         begun,
     };
     loader.run()
+}
+
+/// What is written must not come to lie among what is read.
+fn check_outputs(options: &LoadOptions, inputs: &Inputs) -> Result<(), LoadError> {
+    let outputs = [
+        ("--rejects", &options.rejects),
+        ("--summary", &options.summary),
+    ];
+    for (flag, path) in outputs {
+        let Some(path) = path else { continue };
+        if let Some(argument) = inputs.would_read(path) {
+            return Err(LoadError::AmongInputs {
+                flag,
+                path: path.clone(),
+                argument: argument.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// A load whose topic is known.

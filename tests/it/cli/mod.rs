@@ -92,10 +92,6 @@ fn mistakes_end_with_2_and_a_sentence() {
 
 #[test]
 fn commands_of_later_are_refused_whatever_follows() {
-    check_refused(
-        &["dump", "-t", "t", "--output", "x"],
-        "`ringmain dump` is not there yet",
-    );
     check_refused(&["verify"], "--verify hash");
     let worker = "the Kafka Connect worker is not there yet";
     check_refused(&["connect-standalone", "-daemon", "w.properties"], worker);

@@ -314,3 +314,14 @@ fn signals_end_it_in_order_and_the_same_command_goes_on() {
         load.assert_holds(judge, &[&content]);
     }
 }
+
+#[test]
+fn what_is_written_must_not_lie_among_what_is_read() {
+    let load = Load::new("127.0.0.1:1");
+    load.write("a.log", b"line\n");
+    let inside = load.input("bad.jsonl");
+    let inside = inside.to_str().unwrap();
+    let ended = load.run(&["--max-errors", "1", "--rejects", inside]);
+    ended.failed(2, &["--rejects", inside, "would be read as an input"]);
+    assert!(!load.input("bad.jsonl").exists());
+}

@@ -51,6 +51,27 @@ pub(super) fn expand(argument: &str) -> Result<Expanded, InputError> {
     }
 }
 
+/// Whether an argument, as [`Expanded::canonical`] has it, would be read as `path` too, were that there: a
+/// file below a directory, or one that a pattern matches.
+pub(super) fn would_take(canonical: &str, path: &Path) -> bool {
+    let is_visible = |path: &Path| !path.iter().any(is_hidden);
+    if canonical.ends_with('/') {
+        return path.strip_prefix(canonical).is_ok_and(is_visible);
+    }
+    if !is_pattern(canonical) || Path::new(canonical).exists() {
+        return false;
+    }
+    let (root, rest) = split_pattern(canonical);
+    let (Ok(matcher), Ok(relative)) = (Matcher::new(rest), path.strip_prefix(root)) else {
+        return false;
+    };
+    // Or it lies below a directory that the pattern matches.
+    relative.ancestors().any(|above| {
+        let below = relative.strip_prefix(above);
+        matcher.is_match(above) && below.is_ok_and(is_visible)
+    })
+}
+
 fn is_pattern(argument: &str) -> bool {
     argument.contains(['*', '?', '[', '{'])
 }

@@ -102,6 +102,23 @@ pub fn collect(arguments: &[String]) -> Result<Inputs, InputError> {
     Ok(inputs)
 }
 
+impl Inputs {
+    /// The argument that a file at `path` belongs to, be it there already or not: a directory that it lies
+    /// in, or a pattern that matches it.
+    pub fn would_read(&self, path: &Path) -> Option<&str> {
+        let parent = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return None,
+        };
+        let path = std::fs::canonicalize(parent).ok()?.join(path.file_name()?);
+        let mut arguments = self.arguments.iter();
+        arguments
+            .find(|argument| expand::would_take(argument, &path))
+            .map(String::as_str)
+    }
+}
+
 /// A file that is named twice is loaded twice; that is seldom meant.
 fn repeated(files: &[InputFile]) -> Vec<String> {
     let mut seen: HashMap<(u64, u64), &Path> = HashMap::with_capacity(files.len());

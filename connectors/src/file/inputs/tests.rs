@@ -318,3 +318,43 @@ fn the_crc_is_of_the_first_kib_and_castagnolis() {
     assert_eq!(crc(&long), crc(&long[..1024]));
     assert_ne!(crc(&long), crc(&long[..1023]));
 }
+
+#[test]
+fn what_would_be_read_is_known_before_it_is_there() {
+    let directory = tree(&["d/a.log", "e/a.log", "f/x/b.log"]);
+    let check = |arguments: &[&str], path: &str, expected: Option<&str>| {
+        let inputs = collect_in(&directory, arguments).unwrap();
+        let root = fs::canonicalize(directory.path()).unwrap();
+        let root = root.to_str().unwrap();
+        let found = inputs.would_read(&directory.path().join(path));
+        let found = found.map(|argument| argument.replace(root, "DIR"));
+        assert_eq!(found.as_deref(), expected, "{arguments:?}, {path}");
+    };
+    check(&["d"], "d/rejects", Some("DIR/d/"));
+    check(&["e", "d"], "d/rejects", Some("DIR/d/"));
+    check(&["d"], "d/.rejects", None);
+    check(&["d"], "rejects", None);
+    check(&["f"], "f/x/rejects", Some("DIR/f/"));
+    check(&["d/*.log"], "d/rejects.log", Some("DIR/d/*.log"));
+    check(&["d/*.log"], "d/rejects.jsonl", None);
+    check(&["d/*.log"], "e/rejects.log", None);
+    check(&["*"], "rejects", Some("DIR/*"));
+    check(&["*"], "d/rejects", Some("DIR/*"));
+    check(&["f/**/*.log"], "f/x/rejects.log", Some("DIR/f/**/*.log"));
+    check(&["d/a.log"], "d/rejects", None);
+    // A directory that is not there cannot hold it.
+    check(&["d"], "d/none/rejects", None);
+}
+
+#[test]
+fn a_link_to_an_inputs_directory_leads_there() {
+    let directory = tree(&["d/a.log"]);
+    symlink(directory.path().join("d"), directory.path().join("link")).unwrap();
+    let inputs = collect_in(&directory, &["link"]).unwrap();
+    for path in ["d/rejects", "link/rejects"] {
+        assert!(
+            inputs.would_read(&directory.path().join(path)).is_some(),
+            "{path}"
+        );
+    }
+}

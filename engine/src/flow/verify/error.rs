@@ -45,14 +45,16 @@ pub enum VerifyFailure {
     },
     /// Other records somewhere.
     #[error(
-        "partition {partition}: the {records} records of ours between offsets {first} and {last} are \
-         not those that were read"
+        "partition {partition}: the {found} records of ours between offsets {first} and {last} are not \
+         the {held} that the input holds"
     )]
     DigestDiffers {
         /// The partition.
         partition: u32,
-        /// How many.
-        records: u64,
+        /// How many are in the log.
+        found: u64,
+        /// How many are in the input.
+        held: u64,
         /// The first offset.
         first: i64,
         /// The last one.

@@ -9,6 +9,7 @@
 //! between them is bounded.
 
 mod check;
+mod dealt;
 mod error;
 mod log;
 mod split;
@@ -27,6 +28,7 @@ use protocol::records::reader::Batches;
 use super::config::ClientConfig;
 use crate::io::Choice;
 use check::Checker;
+pub use dealt::{DealtPartition, dealt_partitions};
 pub use error::{ExpectError, VerifyFailure};
 use log::LogReader;
 pub use split::SplitRecords;
@@ -58,8 +60,8 @@ pub enum Expected<'a> {
     Count,
     /// The input, read again.
     Records(Box<dyn ExpectedRecords + 'a>),
-    /// A fingerprint that was taken of the input.
-    Digest(RecordDigest),
+    /// Whatever they are: their fingerprint is taken, for [`Verified::check`].
+    Anything,
 }
 
 /// A partition's records as the input holds them, in order.
@@ -122,6 +124,30 @@ pub struct Verified {
     pub others_records: u64,
     /// The fingerprint of ours, if their content was compared.
     pub digest: Option<RecordDigest>,
+}
+
+impl Verified {
+    /// Whether its records are those that an input holds for the partition.
+    pub fn check(self, sent: &Sent, input: &DealtPartition) -> Outcome {
+        let partition = sent.partition;
+        if self.digest == Some(input.hash.digest()) {
+            return Ok(self);
+        }
+        if input.refused < sent.refused {
+            return Err(VerifyFailure::UnknownRefused {
+                partition,
+                refused: sent.refused,
+                known: input.refused,
+            });
+        }
+        Err(VerifyFailure::DigestDiffers {
+            partition,
+            found: self.records,
+            held: input.hash.records(),
+            first: sent.first_offset,
+            last: sent.last_offset,
+        })
+    }
 }
 
 /// What came of a partition.

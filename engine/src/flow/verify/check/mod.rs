@@ -218,15 +218,7 @@ impl<'a> Checker<'a> {
         let digest = self.found.digest();
         match &mut self.expected {
             Expected::Count => return Ok(self.verified(None)),
-            Expected::Digest(expected) if *expected != digest => {
-                return Err(VerifyFailure::DigestDiffers {
-                    partition,
-                    records,
-                    first,
-                    last,
-                });
-            }
-            Expected::Digest(_) => {}
+            Expected::Anything => {}
             Expected::Records(input) => {
                 let place = input.place();
                 let failed = |error| VerifyFailure::Input { partition, error };
