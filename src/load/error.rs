@@ -100,6 +100,11 @@ pub(crate) enum LoadError {
         path: PathBuf,
         argument: String,
     },
+    #[error(
+        "--verify hash reads the input again to compare, and a pipe can be read but once; --verify count \
+         only counts"
+    )]
+    NotComparable,
     #[error("not verified: {first}{}", also_failed(*others))]
     Unverified {
         first: Box<VerifyFailure>,
@@ -116,6 +121,7 @@ impl LoadError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Input(_)
+            | Self::NotComparable
             | Self::Io(_)
             | Self::AmongInputs { .. }
             | Self::Compacted { .. }

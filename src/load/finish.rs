@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use connectors::file::inputs::Inputs;
 use engine::flow::config::{ClientConfig, LoadConfig, Progress};
 use engine::flow::to_kafka::FlowError;
 use engine::positions::{JobHeader, JobStart, PartitionSlot};
@@ -26,6 +27,7 @@ pub(super) struct Finish<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) topic: &'a Topic,
     pub(super) client: &'a ClientConfig,
+    pub(super) inputs: &'a Inputs,
     pub(super) signals: Option<&'a Signals>,
     pub(super) config: &'a LoadConfig,
     pub(super) job: &'a Arc<Mutex<Kept>>,
@@ -77,6 +79,7 @@ impl Finish<'_> {
             options: self.options,
             topic: self.topic,
             client: self.client,
+            inputs: self.inputs,
             header: job.header(),
             slots: self.slots,
             signals: self.signals,

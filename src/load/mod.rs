@@ -26,7 +26,7 @@ use engine::control::Control;
 use engine::flow::config::{LoadConfig, Progress};
 use engine::positions::JobStart;
 
-use crate::options::{Exit, LoadOptions};
+use crate::options::{Exit, LoadOptions, VerifyMode};
 use crate::reach::{Reached, reach};
 use crate::signals::Signals;
 use crate::{progress, summary};
@@ -44,6 +44,9 @@ pub(crate) fn run(options: &LoadOptions) -> Result<Exit, LoadError> {
     }
     let inputs = inputs::collect(&options.inputs)?;
     check_outputs(options, &inputs)?;
+    if options.verify == Some(VerifyMode::Hash) && !reading::is_rereadable(&inputs) {
+        return Err(LoadError::NotComparable);
+    }
     for warning in &inputs.warnings {
         tracing::warn!("{warning}");
     }
@@ -117,6 +120,7 @@ impl Loader<'_> {
                             options: self.options,
                             topic: &self.topic,
                             client: &self.client,
+                            inputs: &self.inputs,
                             header: job.header(),
                             slots: job.slots(),
                             signals: self.signals.as_ref(),
@@ -191,6 +195,7 @@ impl Loader<'_> {
             options: self.options,
             topic: &self.topic,
             client: &self.client,
+            inputs: &self.inputs,
             signals: self.signals.as_ref(),
             config: &config,
             job: &job,

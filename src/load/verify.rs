@@ -5,17 +5,20 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use connectors::file::rejects;
+use connectors::file::inputs::Inputs;
+use connectors::file::rejects::{self, Place};
+use engine::feed::FeedError;
 use engine::flow::config::ClientConfig;
 use engine::flow::verify::{
-    Expect, Expected, Outcome, Sent, SplitRecords, Verification, Verified, VerifyFailure, Watch,
-    verify,
+    Expect, ExpectError, Expected, Outcome, Sent, SplitRecords, Verification, Verified,
+    VerifyFailure, Watch, dealt_partitions, verify,
 };
 use engine::input::Input;
 use engine::positions::{JobHeader, PartitionSlot};
 use signal_hook::consts::SIGINT;
 
 use super::error::LoadError;
+use super::reading::Sources;
 use super::target::Topic;
 use super::{plan, state};
 use crate::options::{Exit, LoadOptions, VerifyMode};
@@ -38,6 +41,7 @@ pub(super) struct Done<'a> {
     pub(super) options: &'a LoadOptions,
     pub(super) topic: &'a Topic,
     pub(super) client: &'a ClientConfig,
+    pub(super) inputs: &'a Inputs,
     pub(super) header: &'a JobHeader,
     pub(super) slots: &'a [PartitionSlot],
     /// Without them a signal just ends the process.
@@ -64,7 +68,10 @@ impl Done<'_> {
         let job = self.verification();
         let expect: &Expect<'_> = &|sent| self.expected(mode, &input, &refused, sent);
         let begun = Instant::now();
-        let (outcomes, signal) = self.watch(&job, expect);
+        let (outcomes, signal) = match Sources::of(self.options, self.inputs, self.header) {
+            Some(sources) if mode == VerifyMode::Hash => self.watch_dealt(&job, &sources, &refused),
+            _ => self.watch(&job, &Watch::default(), expect),
+        };
         let verdict = Verdict {
             mode,
             outcomes,
@@ -150,22 +157,27 @@ impl Done<'_> {
             return Ok(Vec::new());
         };
         let places = rejects::places(path, &state::input_files(self.header))?;
-        let position =
-            |&(file, offset): &(usize, u64)| input.start_of(file).map(|start| start + offset);
+        let position = |place: &Place| {
+            let plain = || Some(input.start_of(place.input)? + place.offset);
+            place.position.or_else(plain)
+        };
         let mut positions: Vec<u64> = places.iter().filter_map(position).collect();
         positions.sort_unstable();
         Ok(positions)
     }
 
     /// Verifies aside, and meanwhile looks at signals and tells how far it is.
-    fn watch(&self, job: &Verification, expect: &Expect<'_>) -> (Vec<(u32, Outcome)>, Option<i32>) {
-        let watch = Watch::default();
+    fn watch(
+        &self,
+        job: &Verification,
+        watch: &Watch,
+        expect: &Expect<'_>,
+    ) -> (Vec<(u32, Outcome)>, Option<i32>) {
         let (sender, done) = channel();
         let mut signal = None;
         let mut tell_at = Instant::now() + TELL_EVERY;
         let total: u64 = job.partitions.iter().map(|sent| sent.records).sum();
         let outcomes = thread::scope(|scope| {
-            let watch = &watch;
             scope.spawn(move || drop(sender.send(verify(job, watch, expect))));
             loop {
                 match done.recv_timeout(TURN) {
@@ -185,6 +197,45 @@ impl Done<'_> {
                 }
             }
         });
+        (outcomes, signal)
+    }
+}
+
+impl Done<'_> {
+    /// The same for an input that one reader deals out: it is read once for all partitions, while their
+    /// logs are.
+    fn watch_dealt(
+        &self,
+        job: &Verification,
+        sources: &Sources,
+        refused: &[u64],
+    ) -> (Vec<(u32, Outcome)>, Option<i32>) {
+        let watch = Watch::default();
+        let ((outcomes, signal), dealt) = thread::scope(|scope| {
+            let dealing = scope.spawn(|| {
+                dealt_partitions(sources, sources.rules(), refused, &watch.stop)
+                    .map_err(|error| error.to_string())
+            });
+            let came = self.watch(job, &watch, &|_| Expected::Anything);
+            let dealt = dealing.join();
+            (
+                came,
+                dealt.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            )
+        });
+        let compare = |(sent, (partition, outcome)): (&Sent, (u32, Outcome))| {
+            let compared = match (outcome, &dealt) {
+                (Err(failure), _) => Err(failure),
+                (Ok(verified), Ok(Some(dealt))) => verified.check(sent, &dealt[partition as usize]),
+                (Ok(_), Ok(None)) => Err(VerifyFailure::Stopped { partition }),
+                (Ok(_), Err(why)) => Err(VerifyFailure::Input {
+                    partition,
+                    error: ExpectError::Feed(FeedError(why.clone())),
+                }),
+            };
+            (partition, compared)
+        };
+        let outcomes = job.partitions.iter().zip(outcomes).map(compare).collect();
         (outcomes, signal)
     }
 }

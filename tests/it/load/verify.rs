@@ -260,3 +260,79 @@ fn a_topic_made_anew_is_not_the_one_that_was_loaded() {
     load.run(HASH)
         .failed(1, &[&load.topic, "deleted and made again since"]);
 }
+
+#[test]
+fn keyed_and_compressed_inputs_are_verified_in_one_pass() {
+    let Some(cluster) = shared_single() else {
+        return;
+    };
+    let load = Load::into_small_batches(cluster, 3);
+    let mut content = Vec::new();
+    for number in 0..4_000 {
+        let line = match number % 7 {
+            0 => format!("key-{number}:\n"),
+            1 => "same:value\n".to_owned(),
+            _ => format!("key-{}:value {number}\n", number % 50),
+        };
+        content.extend_from_slice(line.as_bytes());
+    }
+    load.write("a", &content);
+    let keyed = [HASH, &["-K", ":"]].concat();
+    check_verified(&load.finish(&keyed), "hash", 4_000);
+    check_verified(&load.finish(&keyed), "hash", 4_000);
+    // One value, the keys as they were.
+    let at = content.len() as u64 - 3;
+    overwrite(&load.input("a"), at, b"x");
+    load.run(&keyed).failed(
+        4,
+        &[
+            "not verified: partition ",
+            "are not the ",
+            " that the input holds",
+        ],
+    );
+    check_verified(
+        &load.finish(&["-K", ":", "--verify", "count"]),
+        "count",
+        4_000,
+    );
+}
+
+#[test]
+fn what_can_be_read_but_once_is_counted_and_not_compared() {
+    let Some(cluster) = shared_single() else {
+        return;
+    };
+    let load = Load::into_topic(cluster, 2);
+    let run = |how: &[&str]| {
+        let input = load.path("lines");
+        fs::write(&input, lines(707, 1_000).bytes()).unwrap();
+        let output = ringmain()
+            .args(["load", "-", "-t", &load.topic, "-b", cluster.bootstrap()])
+            .args(how)
+            .stdin(fs::File::open(&input).map(piped).unwrap())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let (code, stderr) = run(HASH);
+    assert_eq!(code, Some(2), "{stderr}");
+    assert!(stderr.contains("--verify count"), "{stderr}");
+    assert_eq!(load.count(cluster.judge()), 0);
+    let (code, stderr) = run(COUNT);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("verified by count: 1000 records"),
+        "{stderr}"
+    );
+}
+
+/// A pipe into which somebody writes what is in the file.
+fn piped(mut file: fs::File) -> std::process::Stdio {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    std::thread::spawn(move || std::io::copy(&mut file, &mut writer));
+    reader.into()
+}

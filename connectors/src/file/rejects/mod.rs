@@ -137,9 +137,19 @@ pub enum RejectsError {
     InputChanged { path: PathBuf },
 }
 
-/// Where the refused records that a file holds begin: input and offset, in no order. A file that is not
-/// there holds none.
-pub fn places(path: &Path, inputs: &[InputFile]) -> Result<Vec<(usize, u64)>, RejectsError> {
+/// Where a refused record begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index into the inputs.
+    pub input: usize,
+    /// In that file.
+    pub offset: u64,
+    /// In the input as one reader dealt it out, if it did.
+    pub position: Option<u64>,
+}
+
+/// Where the refused records that a file holds begin, in no order. A file that is not there holds none.
+pub fn places(path: &Path, inputs: &[InputFile]) -> Result<Vec<Place>, RejectsError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -158,7 +168,11 @@ pub fn places(path: &Path, inputs: &[InputFile]) -> Result<Vec<(usize, u64)>, Re
     };
     let mut places = Vec::new();
     rejects.scan(|line| {
-        places.extend(line.head.as_ref().map(|head| (head.index(), head.offset)));
+        places.extend(line.head.as_ref().map(|head| Place {
+            input: head.index(),
+            offset: head.offset,
+            position: head.position,
+        }));
     })?;
     Ok(places)
 }

@@ -444,15 +444,20 @@ fn split_modes_lines_can_be_loaded_as_envelopes() {
 #[test]
 fn places_are_read_without_touching_the_file() {
     let rig = Rig::new(&[b"one\ntwo\n", b"three\n"]);
-    assert_eq!(places(&rig.path(), &rig.inputs).unwrap(), []);
+    let found = || {
+        let places = places(&rig.path(), &rig.inputs).unwrap();
+        let place = |place: &Place| (place.input, place.offset);
+        places.iter().map(place).collect::<Vec<_>>()
+    };
+    assert_eq!(found(), []);
     assert!(!rig.path().exists());
     let mut rejects = rig.create();
     rejects.write(&reject(1, 0, 5)).unwrap();
     rejects.write(&reject(0, 4, 3)).unwrap();
     // Also while it is in use.
-    assert_eq!(places(&rig.path(), &rig.inputs).unwrap(), [(1, 0), (0, 4)]);
+    assert_eq!(found(), [(1, 0), (0, 4)]);
     rejects.finish(b'\n').unwrap();
-    assert_eq!(places(&rig.path(), &rig.inputs).unwrap(), [(0, 4), (1, 0)]);
+    assert_eq!(found(), [(0, 4), (1, 0)]);
     fs::write(rig.path(), "no line of ours\n").unwrap();
     let text = places(&rig.path(), &rig.inputs).unwrap_err().to_string();
     assert!(text.contains("rejects.jsonl"), "{text}");
