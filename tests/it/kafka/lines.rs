@@ -219,9 +219,26 @@ pub(crate) struct Expected {
     lines: Vec<(usize, std::ops::Range<usize>)>,
     by_name: HashMap<(u16, u32), usize>,
     refused: HashSet<usize>,
+    /// The key of the line with that number in its input.
+    key: Option<fn(usize) -> Vec<u8>>,
 }
 
 impl Expected {
+    /// Lines have keys, by their numbers in their inputs.
+    pub(crate) fn with_keys(self, key: fn(usize) -> Vec<u8>) -> Self {
+        Self {
+            key: Some(key),
+            ..self
+        }
+    }
+
+    /// The key of a line by its place in the input.
+    fn key(&self, line: usize) -> Option<Vec<u8>> {
+        let input = self.lines[line].0;
+        let before = self.lines.partition_point(|(of, _)| *of < input);
+        self.key.map(|key| key(line - before))
+    }
+
     /// Inputs follow each other; each one's end ends a line.
     pub(crate) fn new(inputs: Vec<Vec<u8>>, delimiter: u8) -> Self {
         let (mut lines, mut by_name) = (Vec::new(), HashMap::new());
@@ -247,6 +264,7 @@ impl Expected {
             lines,
             by_name,
             refused: HashSet::new(),
+            key: None,
         }
     }
 
@@ -415,8 +433,8 @@ impl<'a> Checker<'a> {
         if value != self.expected.line(line) {
             let what = format!("line {line} with other bytes and a right CRC");
             self.verdict.altered.push(finding(what));
-        } else if record.key.is_some() || !record.headers.is_empty() {
-            let what = format!("line {line} with a key or headers");
+        } else if record.key != self.expected.key(line) || !record.headers.is_empty() {
+            let what = format!("line {line} with another key, or headers");
             self.verdict.altered.push(finding(what));
         }
         if std::mem::replace(&mut self.is_seen[line], true) {

@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,6 +34,47 @@ pub(crate) struct Job {
     refused: Vec<Refused>,
     /// Which lines are refused shows only in the end: the rejects file says it.
     may_refuse: bool,
+    writing: Writing,
+}
+
+/// How lines stand in the files: what is expected is the lines themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writing {
+    Plain,
+    /// Behind a key and a `|`.
+    Keyed,
+    Gzip,
+    Zstd,
+}
+
+/// Some keys are frequent, some rare.
+fn key(number: usize) -> Vec<u8> {
+    format!("key-{}", (number * number) % 97).into_bytes()
+}
+
+impl Writing {
+    fn bytes(self, content: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Plain => content.to_vec(),
+            Self::Keyed => {
+                let lines = (0..).zip(content.split_inclusive(|&byte| byte == b'\n'));
+                let keyed =
+                    lines.flat_map(|(number, line)| [&key(number), &b"|"[..], line].concat());
+                keyed.collect()
+            }
+            Self::Gzip => {
+                // Two members: the input's middle is the first one's end.
+                let middle = content.len() / 2;
+                let member = |part: &[u8]| {
+                    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+                    encoder.write_all(part).expect("memory takes it");
+                    encoder.finish().expect("memory takes it")
+                };
+                [member(&content[..middle]), member(&content[middle..])].concat()
+            }
+            Self::Zstd => zstd::bulk::compress(content, 1).expect("memory takes it"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +99,13 @@ impl Job {
             files: Vec::new(),
             refused: Vec::new(),
             may_refuse: false,
+            writing: Writing::Plain,
         }
+    }
+
+    /// How the files that follow are written.
+    pub(crate) fn written(self, writing: Writing) -> Self {
+        Self { writing, ..self }
     }
 
     /// One file of short lines for a new topic of small batches.
@@ -125,7 +176,8 @@ impl Job {
             }
             content.extend(bytes);
         }
-        std::fs::write(self.file_path(index), &content).expect("the directory is ours");
+        let bytes = self.writing.bytes(&content);
+        std::fs::write(self.file_path(index), bytes).expect("the directory is ours");
         self.files.push(content);
         self
     }
@@ -235,6 +287,9 @@ impl Job {
 
     pub(crate) fn expected(&self) -> Expected {
         let mut expected = Expected::new(self.files.clone(), b'\n');
+        if self.writing == Writing::Keyed {
+            expected = expected.with_keys(key);
+        }
         if self.may_refuse {
             for (file, offset, length) in self.rejects() {
                 let start = usize::try_from(offset).expect("files are small");

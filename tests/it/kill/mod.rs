@@ -2,6 +2,7 @@
 //! counts what is in the topic.
 //!
 //! * [`random`]: `ringmain load` killed at random points, over each body of the I/O;
+//! * [`sequential`]: the same of keyed and compressed inputs, which one reader deals out;
 //! * [`brokers`]: the one broker killed or stopped meanwhile, requests of the dead arriving late;
 //! * [`leaders`]: three nodes, leadership moved, all brokers restarted one after the other;
 //! * [`forgotten`]: the brokers have forgotten the producer;
@@ -32,6 +33,7 @@ mod forgotten;
 mod leaders;
 mod random;
 mod refused;
+mod sequential;
 mod stops;
 
 use std::hash::{BuildHasher, RandomState};
