@@ -4,6 +4,7 @@
 //! * [`codecs`]: every codec, read by the Java console consumer and `DumpLogSegments`;
 //! * [`content`]: which bytes make which records, in which order, in which partition;
 //! * [`outcome`]: topics made, dry runs, summaries, rates, rejects, signals;
+//! * [`sequential`]: pipes, compressed files, keys, headers, nulls, envelopes;
 //! * [`resume`]: loaded already, grown, changed, other settings;
 //! * [`messages`], [`peers`], [`rights`]: what goes wrong outside, and the sentence for it;
 //! * [`state_file`]: damaged, foreign and shared state;
@@ -27,5 +28,6 @@ mod outcome;
 mod peers;
 mod resume;
 mod rights;
+mod sequential;
 mod state_file;
 mod verify;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::kafka::cluster::{Cluster, fresh_topic};
 use crate::kafka::judge::{Isolation, Judge, NewTopic};
 use crate::kafka::lines::{Expected, Lines, Sizes, check_lines, generate};
+use crate::kafka::records::Record;
 
 /// Two busy cores included.
 const LIMIT: Duration = Duration::from_secs(150);
@@ -136,6 +137,20 @@ impl Load {
 
     /// These inputs; relative ones are looked for beside the inputs.
     pub(super) fn spawn_of(&self, inputs: &[&str], flags: &[&str]) -> Running {
+        let command = self.command(inputs, flags);
+        Running::spawn(command, self.directory.path())
+    }
+
+    /// Standard input: a pipe that somebody writes into.
+    pub(super) fn spawn_piped(&self, flags: &[&str]) -> (Running, ChildStdin) {
+        let mut command = self.command(&["-"], flags);
+        command.stdin(Stdio::piped());
+        let mut running = Running::spawn_with(command, self.directory.path());
+        let stdin = running.child.stdin.take().expect("it is piped");
+        (running, stdin)
+    }
+
+    fn command(&self, inputs: &[&str], flags: &[&str]) -> Command {
         let mut command = ringmain();
         command
             .arg("load")
@@ -152,7 +167,16 @@ impl Load {
         command.args(flags);
         // What an earlier run wrote says nothing about this one.
         drop(fs::remove_file(self.path("summary")));
-        Running::spawn(command, self.directory.path())
+        command
+    }
+
+    /// Every record of the topic, by the judge's word.
+    pub(super) fn records(&self, judge: &Judge) -> Vec<Record> {
+        let dump = judge.dump(&self.topic, Isolation::ReadUncommitted);
+        let mut records = Vec::new();
+        dump.expect("the judge reads")
+            .for_each(|record| records.push(record.clone()));
+        records
     }
 
     #[track_caller]
@@ -222,9 +246,13 @@ pub(super) struct Running {
 impl Running {
     /// What it says goes to files in `directory`, anew.
     pub(super) fn spawn(mut command: Command, directory: &Path) -> Self {
+        command.stdin(Stdio::null());
+        Self::spawn_with(command, directory)
+    }
+
+    fn spawn_with(mut command: Command, directory: &Path) -> Self {
         let file = |name| File::create(directory.join(name)).expect("the directory is ours");
         let child = command
-            .stdin(Stdio::null())
             .stdout(file("stdout"))
             .stderr(file("stderr"))
             .spawn()
