@@ -51,6 +51,7 @@ pub struct Headers<'a> {
 
 impl<'a> Headers<'a> {
     /// `fixed`, and those that `own` names in `bytes`.
+    #[inline]
     pub fn new(fixed: &'a [Header], own: &'a [HeaderRange], bytes: &'a [u8]) -> Self {
         Self { fixed, own, bytes }
     }
@@ -66,6 +67,7 @@ impl<'a> Headers<'a> {
     }
 
     /// Names and values.
+    #[inline]
     pub fn iter(&self) -> HeadersIter<'a> {
         HeadersIter {
             headers: *self,

@@ -9,24 +9,37 @@ const I32_BYTES_MAX: usize = 5;
 const I64_BYTES_MAX: usize = 10;
 
 /// Sign in the lowest bit, so that small negative numbers are short too.
+#[inline]
 pub(crate) fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// The bytes that an unsigned varint takes.
+#[inline]
 pub(crate) fn unsigned_bytes(value: u64) -> usize {
     let bits = u64::BITS - (value | 1).leading_zeros();
-    bits.div_ceil(7) as usize
+    // A seventh, rounded up, for up to 64 bits.
+    ((bits * 9 + 64) / 64) as usize
 }
 
 /// The bytes that `value` takes as a zigzag varint.
+#[inline]
 pub(crate) fn signed_bytes(value: i64) -> usize {
     unsigned_bytes(zigzag(value))
 }
 
 /// Writes `value` at the start of `out`, which has room, and returns the bytes taken.
+#[inline]
 pub(crate) fn write_signed(out: &mut [u8], value: i64) -> usize {
     let mut rest = zigzag(value);
+    if rest < 0x80 {
+        out[0] = rest as u8;
+        return 1;
+    }
+    if rest < 0x4000 {
+        out[..2].copy_from_slice(&[rest as u8 | 0x80, (rest >> 7) as u8]);
+        return 2;
+    }
     let mut at = 0;
     while rest >= 0x80 {
         out[at] = rest as u8 | 0x80;

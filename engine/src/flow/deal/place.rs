@@ -153,6 +153,7 @@ impl Table {
         }
     }
 
+    #[inline]
     fn partition_of(&self, record: &InputRecord<'_>, position: u64) -> u32 {
         let deal = &self.rules.deal;
         if let Some(fixed) = deal.fixed {
@@ -171,6 +172,7 @@ impl Table {
     }
 
     /// A record at `position` that takes `content` of the input.
+    #[inline]
     pub(super) fn place(&mut self, record: &InputRecord<'_>, position: u64, content: &[u8]) {
         if let Some(named) = record.partition
             && self.rules.takes_named_partition
@@ -210,6 +212,7 @@ impl Table {
 
     /// Writes the record into its partition's open batch. An error says how many bytes it would take alone,
     /// where the batch has no room for it.
+    #[inline]
     fn try_place(
         &mut self,
         partition: u32,
@@ -290,6 +293,7 @@ impl Table {
 
 impl Dealt {
     /// The batch's base time once `record` is in it.
+    #[inline]
     fn base_for(&self, record: &InputRecord<'_>, now_ms: i64) -> Option<i64> {
         match (self.base_timestamp, record.timestamp) {
             (Some(base), _) => Some(base),
@@ -300,6 +304,7 @@ impl Dealt {
         }
     }
 
+    #[inline]
     fn add(&mut self, bytes: usize, position: u64, input_bytes: usize, notes_begin: bool) {
         if self.records == 0 {
             self.range.start = position;

@@ -135,31 +135,34 @@ fn body_bytes(record: &Record<'_>, base_timestamp: i64, delta: u32) -> usize {
     bytes
 }
 
+#[inline]
 fn blob_bytes(blob: Option<&[u8]>) -> usize {
     blob.map_or(1, |blob| signed_bytes(blob.len() as i64) + blob.len())
 }
 
 /// Writes a record, the `delta`-th of its batch, at the start of `out`, and returns the bytes taken. Where
 /// records come one by one and the batch is sealed later.
+#[inline]
 pub fn put_record<'h>(
     out: &mut [u8],
     key: Option<&[u8]>,
     value: Option<&[u8]>,
-    headers: impl Iterator<Item = (&'h [u8], Option<&'h [u8]>)> + Clone,
+    headers: impl ExactSizeIterator<Item = (&'h [u8], Option<&'h [u8]>)> + Clone,
     timestamp_delta: i64,
     delta: u32,
 ) -> Result<usize, Full> {
+    let count = headers.len() as i64;
     let mut body = 1 // attributes
         + signed_bytes(timestamp_delta)
         + signed_bytes(i64::from(delta))
         + blob_bytes(key)
-        + blob_bytes(value);
-    let mut count = 0;
-    for (name, value) in headers.clone() {
-        count += 1;
-        body += blob_bytes(Some(name)) + blob_bytes(value);
+        + blob_bytes(value)
+        + signed_bytes(count);
+    if count > 0 {
+        for (name, value) in headers.clone() {
+            body += blob_bytes(Some(name)) + blob_bytes(value);
+        }
     }
-    body += signed_bytes(count);
     let needed = unsigned_bytes(2 * body as u64) + body;
     if needed > out.len() || body > i32::MAX as usize {
         let left = out.len();
@@ -174,16 +177,20 @@ pub fn put_record<'h>(
     at += write_blob(&mut out[at..], key);
     at += write_blob(&mut out[at..], value);
     at += write_signed(&mut out[at..], count);
-    for (name, value) in headers {
-        at += write_blob(&mut out[at..], Some(name));
-        at += write_blob(&mut out[at..], value);
+    if count > 0 {
+        for (name, value) in headers {
+            at += write_blob(&mut out[at..], Some(name));
+            at += write_blob(&mut out[at..], value);
+        }
     }
     Ok(at)
 }
 
+#[inline]
 fn write_blob(out: &mut [u8], blob: Option<&[u8]>) -> usize {
     let Some(blob) = blob else {
-        return write_signed(out, -1);
+        out[0] = 1; // −1
+        return 1;
     };
     let at = write_signed(out, blob.len() as i64);
     out[at..at + blob.len()].copy_from_slice(blob);

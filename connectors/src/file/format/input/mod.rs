@@ -76,6 +76,7 @@ impl Parser {
     }
 
     /// What is in a record; `None` where the grammar itself says that the value is null.
+    #[inline]
     pub fn parse<'a>(
         &'a mut self,
         record: Option<&'a [u8]>,

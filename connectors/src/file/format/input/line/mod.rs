@@ -151,6 +151,7 @@ impl LineParser {
         Ok(self.record(key, value, line))
     }
 
+    #[inline]
     fn record<'a>(
         &'a self,
         key: Option<&'a [u8]>,
@@ -166,11 +167,13 @@ impl LineParser {
         }
     }
 
+    #[inline]
     fn is_null(&self, bytes: &[u8]) -> bool {
         self.null_marker.as_deref() == Some(bytes)
     }
 
     /// The key, and what is behind it.
+    #[inline]
     fn parse_key<'a>(&'a self, rest: &'a [u8]) -> Result<(Option<&'a [u8]>, &'a [u8]), LineError> {
         let fixed = self.fixed_key.as_deref();
         let Some(separator) = &self.key_separator else {
@@ -188,6 +191,7 @@ impl LineParser {
     }
 
     /// Notes where the headers are, and says where they end.
+    #[inline]
     fn parse_headers(&mut self, line: &[u8]) -> Result<usize, LineError> {
         let Some(rules) = &self.headers else {
             return Ok(0);
