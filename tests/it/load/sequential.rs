@@ -13,14 +13,12 @@ use crate::kafka::tools::Tool;
 
 type Header = (Vec<u8>, Option<Vec<u8>>);
 
+/// Key, value, headers.
+type Found<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a [(&'a str, &'a str)]);
+
 /// Key, value and headers of each record of partition 0 that `content` becomes.
 #[track_caller]
-fn check(
-    cluster: &Cluster,
-    content: &[u8],
-    flags: &[&str],
-    expected: &[(Option<&[u8]>, Option<&[u8]>, &[(&str, &str)])],
-) {
+fn check(cluster: &Cluster, content: &[u8], flags: &[&str], expected: &[Found<'_>]) {
     let load = Load::into_topic(cluster, 1);
     load.write("a", content);
     let summary = load.finish(flags);
@@ -98,13 +96,12 @@ fn delimiters_of_several_bytes_lengths_and_whole_files() {
     let Some(cluster) = shared_single() else {
         return;
     };
-    let values =
-        |values: &[&'static [u8]]| -> Vec<(Option<&[u8]>, Option<&[u8]>, &[(&str, &str)])> {
-            values
-                .iter()
-                .map(|value| (None, Some(*value), &[][..]))
-                .collect()
-        };
+    let values = |values: &[&'static [u8]]| -> Vec<Found<'_>> {
+        values
+            .iter()
+            .map(|value| (None, Some(*value), &[][..]))
+            .collect()
+    };
     let delimited: &[&[u8]] = &[b"a|b", b"", b"c|"];
     check(cluster, b"a|b||||c|", &["-D", "||"], &values(delimited));
     check(
