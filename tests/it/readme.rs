@@ -6,10 +6,13 @@
 )]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use broker::{Config, Server, Storage};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 const README: &str = include_str!("../../README.md");
 
@@ -53,6 +56,10 @@ impl Stage {
         fs::create_dir(directory.path().join("archive")).unwrap();
         put("archive/1.log", b"old\n");
         put("archive/2.log", b"older\n");
+        put("pairs.txt", b"a: 1\nb: 2\n");
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(b"long ago\n").unwrap();
+        put("old.log.gz", &gzip.finish().unwrap());
         let mut config = Config::new(Storage::Memory);
         config.listen.set_port(0);
         config.auto_create_topics = true;
@@ -73,20 +80,22 @@ impl Stage {
                 "STATE-FILE",
                 "\"$(find state -name '*.state' | head -n 1)\"",
             );
-        let command = match command.strip_prefix("cargo run --release -- ") {
-            Some(rest) => format!("ringmain {rest}"),
-            None => command,
-        };
-        let rest = command
-            .strip_prefix("ringmain ")
-            .expect("a command of ours");
+        let command = command.replace("cargo run --release -- ", "ringmain ");
+        assert!(command.contains("ringmain "), "a command of ours: {command}");
         // A server is ended by the time limit, with SIGTERM, as a service manager would.
-        let limit = if rest.starts_with("broker ") {
+        let limit = if command.starts_with("ringmain broker ") {
             "timeout 2 "
         } else {
             ""
         };
-        format!("{limit}'{program}' {rest}")
+        let ours = format!("'{program}' ");
+        let command = command
+            .replace("&& ringmain ", &format!("&& {ours}"))
+            .replace("| ringmain ", &format!("| {ours}"));
+        match command.strip_prefix("ringmain ") {
+            Some(rest) => format!("{limit}{ours}{rest}"),
+            None => command,
+        }
     }
 
     fn run(&self, command: &str) -> Output {
@@ -104,7 +113,7 @@ impl Stage {
 #[test]
 fn every_command_of_the_readme_runs() {
     let stage = Stage::new();
-    for topic in ["logs", "rows"] {
+    for topic in ["logs", "rows", "pairs"] {
         let create = "--create-topic partitions=2,replication=1 --quiet";
         let command = format!("ringmain load begun.log -t {topic} -b kafka:9092 {create}");
         assert!(
