@@ -1,20 +1,20 @@
 //! `--dry-run`: everything but the sending. Looks at the inputs' heads, the cluster, the topic and the
 //! right to write, and shows the first records.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use connectors::file::inputs::Inputs;
+use connectors::file::inputs::{InputError, Inputs};
 use engine::control::Control;
+use engine::feed::{BLOCK_BYTES, FeedError};
+use engine::flow::to_kafka::FlowError;
+use engine::record::{InputRecord, Next};
 
 use super::error::LoadError;
-use super::{plan, target};
+use super::{plan, reading, target};
 use crate::options::{Exit, LoadOptions};
 
 /// Records that are shown.
 const SHOWN: usize = 10;
-/// Bytes that are read for them.
-const HEAD_BYTES: u64 = 64 << 10;
 
 pub(super) fn run(
     control: &mut Control,
@@ -42,49 +42,56 @@ pub(super) fn run(
             options.topic
         ),
     }
-    let shown = show(options, inputs)
-        .map_err(|(path, source)| connectors::file::inputs::InputError::Read { path, source })?;
+    let shown = show(options, inputs)?;
     tracing::info!("dry run: {shown} record(s) shown, none sent");
     Ok(Exit::Done)
 }
 
-type Failed = (std::path::PathBuf, io::Error);
-
-/// The first records as they would be sent, one a line, on standard output.
-fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, Failed> {
+/// The first records as they would be sent, on standard output, one a line: the key, if it has one, and a
+/// tab before the value.
+fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, LoadError> {
+    let (mut feed, mut grammar) = reading::preview(options, inputs);
+    let mut buffer = vec![0; BLOCK_BYTES];
+    let mut window = Vec::new();
     let mut shown = 0;
-    for file in &inputs.files {
-        if shown >= SHOWN {
-            break;
+    while shown < SHOWN {
+        let filled = feed.fill(&mut buffer).map_err(FlowError::Feed)?;
+        window.extend_from_slice(&buffer[..filled.bytes]);
+        let mut at = 0;
+        while shown < SHOWN && at < window.len() {
+            match grammar.next(&window[at..], filled.ends_file) {
+                Next::Record { bytes, record } => {
+                    print(&record).map_err(|source| InputError::Read {
+                        path: "standard output".into(),
+                        source,
+                    })?;
+                    at += bytes;
+                    shown += 1;
+                }
+                Next::Pass { bytes } => at += bytes,
+                Next::Refused { bytes, reason } => {
+                    tracing::warn!("would be refused: {reason}");
+                    at += bytes;
+                }
+                Next::Broken { reason } => return Err(FlowError::Feed(FeedError(reason)).into()),
+                Next::More => break,
+            }
         }
-        let failed = |error| (file.path.clone(), error);
-        let mut head = Vec::new();
-        let opened = File::open(&file.path).map_err(failed)?;
-        opened
-            .take(HEAD_BYTES)
-            .read_to_end(&mut head)
-            .map_err(failed)?;
-        let is_whole = head.len() as u64 >= file.size;
-        let mut rest = head.as_slice();
-        while shown < SHOWN && !rest.is_empty() {
-            let end = rest
-                .iter()
-                .position(|&byte| byte == options.reading.delimiter);
-            let (record, behind) = match end {
-                Some(end) => (&rest[..end], &rest[end + 1..]),
-                None if is_whole => (rest, &rest[rest.len()..]),
-                None => break,
-            };
-            let strip = options.reading.crlf_strip && record.last() == Some(&b'\r');
-            let record = &record[..record.len() - usize::from(strip)];
-            rest = behind;
-            shown += 1;
-            let mut line = record.to_vec();
-            line.push(b'\n');
-            io::stdout()
-                .write_all(&line)
-                .map_err(|error| ("standard output".into(), error))?;
+        window.drain(..at);
+        if filled.ends_input {
+            break;
         }
     }
     Ok(shown)
+}
+
+fn print(record: &InputRecord<'_>) -> io::Result<()> {
+    let mut line = Vec::new();
+    if let Some(key) = record.key {
+        line.extend_from_slice(key);
+        line.push(b'\t');
+    }
+    line.extend_from_slice(record.value.unwrap_or_default());
+    line.push(b'\n');
+    io::stdout().write_all(&line)
 }

@@ -54,6 +54,17 @@ pub(super) fn window_chunks(options: &LoadOptions) -> u32 {
     u32::try_from(chunks.clamp(1, 1 << 10)).expect("bounded here")
 }
 
+/// The input from its beginning, for a look at its first records.
+pub(super) fn preview(options: &LoadOptions, inputs: &Inputs) -> Reading {
+    let memory = usize::try_from(options.memory_bytes).unwrap_or(usize::MAX) / 2;
+    let sources = inputs.files.iter().map(|file| source(file, file.size));
+    let (grammar, parser) = (&options.reading.grammar, &options.reading.parser);
+    (
+        Box::new(SourceFeed::new(sources.collect(), 0, memory)),
+        Box::new(Records::new(grammar.clone(), parser.clone(), memory)),
+    )
+}
+
 /// An input that one reader deals out.
 #[derive(Debug, Clone)]
 pub(super) struct Sources {

@@ -81,7 +81,10 @@ impl Stage {
                 "\"$(find state -name '*.state' | head -n 1)\"",
             );
         let command = command.replace("cargo run --release -- ", "ringmain ");
-        assert!(command.contains("ringmain "), "a command of ours: {command}");
+        assert!(
+            command.contains("ringmain "),
+            "a command of ours: {command}"
+        );
         // A server is ended by the time limit, with SIGTERM, as a service manager would.
         let limit = if command.starts_with("ringmain broker ") {
             "timeout 2 "
