@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
+use connectors::file::format::output::Compiled;
 use engine::io::Choice;
 
 use super::load::{Environment, UsageError, check_topic, io_of_environment, settings, target};
@@ -31,6 +32,7 @@ Examples:
   ringmain dump -t logs -o logs.txt -b kafka:9092 -X isolation.level=read_committed
   ringmain dump -t logs -o 'logs-%p.txt' -b kafka:9092 --partitions 0,3-5
   ringmain dump -t logs -o - -b kafka:9092 --from @2026-11-21T15:00:00Z | gzip > logs.gz
+  ringmain dump -t logs -o logs.jsonl -b kafka:9092 --output envelope
   ringmain dump -t logs -o logs.txt -b kafka:9092 --until never
 
 Exit codes:
@@ -66,8 +68,14 @@ pub(crate) struct DumpArgs {
     ///
     /// Partitions come into one file as they are read, each in its order. Standard output keeps no
     /// state: run again, the dump begins again.
-    #[arg(short, long, value_name = "FILE", allow_hyphen_values = true, help_heading = WHERE)]
-    output: OutputTo,
+    #[arg(
+        short = 'o',
+        long,
+        value_name = "FILE",
+        allow_hyphen_values = true,
+        help_heading = WHERE
+    )]
+    output_file: OutputTo,
     /// Write behind what the file holds already
     #[arg(long, help_heading = WHERE, conflicts_with = "overwrite")]
     append: bool,
@@ -134,6 +142,32 @@ pub(crate) struct DumpArgs {
         help_heading = RECORDS
     )]
     delimiter: Text,
+    /// What of a record is written: values (with --delimiter), or envelope (all of it, as JSON)
+    ///
+    /// An envelope is a JSON object on a line of its own, with the fields of kcat -J; bytes that are no
+    /// UTF-8 are in base64. `load --input envelope` restores what was dumped so.
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_parser = parse_what,
+        default_value = "values",
+        help_heading = RECORDS
+    )]
+    output: What,
+    /// A format as in kcat, such as '%k: %s\n', in place of value and delimiter
+    ///
+    /// %s value, %k key, %h headers, %t topic, %p partition, %o offset, %T timestamp, %S and %K the
+    /// lengths of value and key, %R the value's length as four bytes, %% a percent sign. No delimiter
+    /// is added.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        allow_hyphen_values = true,
+        conflicts_with_all = ["output", "delimiter"],
+        help_heading = RECORDS
+    )]
+    format: Option<String>,
     /// What stands for a value that is null [default: nothing]
     #[arg(
         long,
@@ -179,6 +213,23 @@ pub(crate) struct DumpArgs {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text(Vec<u8>);
 
+/// What is written of a record, unless a format says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Values,
+    Envelope,
+}
+
+fn parse_what(text: &str) -> Result<What, String> {
+    match text {
+        "values" => Ok(What::Values),
+        "envelope" => Ok(What::Envelope),
+        _ => Err(format!(
+            "{text:?} is neither values nor envelope; the file to write is named by -o FILE"
+        )),
+    }
+}
+
 /// A dump that can be begun.
 #[derive(Debug)]
 pub(crate) struct PlannedDump {
@@ -207,6 +258,20 @@ pub(crate) fn plan_dump(args: DumpArgs, env: Environment<'_>) -> Result<PlannedD
         Some(io) => io,
         None => io_of_environment(env)?,
     };
+    let (delimiter, null) = (args.delimiter.0, args.null.0);
+    let records = match (args.format, args.output) {
+        (Some(text), _) => {
+            let shown = String::from_utf8_lossy(&null).into_owned();
+            let compiled = Compiled::new(&text, &shown);
+            let compiled = compiled.map_err(|why| UsageError::Flag {
+                flag: "-f",
+                why: why.to_string(),
+            })?;
+            RecordsAs::Format { text, compiled }
+        }
+        (None, What::Envelope) => RecordsAs::Envelope,
+        (None, What::Values) => RecordsAs::Values { delimiter, null },
+    };
     let options = DumpOptions {
         cluster: ClusterOptions {
             target,
@@ -215,14 +280,11 @@ pub(crate) fn plan_dump(args: DumpArgs, env: Environment<'_>) -> Result<PlannedD
         },
         consumer,
         topic: args.topic,
-        output: args.output,
+        output: args.output_file,
         partitions: args.partitions,
         from: args.from,
         until: args.until,
-        records: RecordsAs::Values {
-            delimiter: args.delimiter.0,
-            null: args.null.0,
-        },
+        records,
         existing: match (args.append, args.overwrite) {
             (true, _) => Existing::Append,
             (false, true) => Existing::Overwrite,
@@ -339,14 +401,34 @@ mod tests {
     }
 
     #[test]
+    fn formats_and_envelopes() {
+        let records = |line: &str| {
+            let planned = plan(&format!("-t t -b k -o out {line}"));
+            planned.unwrap().options.records
+        };
+        assert_eq!(records("--output envelope"), RecordsAs::Envelope);
+        let RecordsAs::Format { text, compiled } = records("-f %k=%s --null NIL") else {
+            panic!("a format was asked for");
+        };
+        assert_eq!(text, "%k=%s");
+        assert_eq!(compiled, Compiled::new("%k=%s", "NIL").unwrap());
+    }
+
+    #[test]
     fn what_cannot_be_meant_is_refused() {
         let refused = |line: &str, expected: &str| {
             let error = plan(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");
         };
         refused("-o out -b k", "--topic <TOPIC>");
-        refused("-t t -b k", "--output <FILE>");
+        refused("-t t -b k", "--output-file <FILE>");
         refused("-t t -o out", "where to?");
+        refused("-t t -o out -b k --output x", "named by -o FILE");
+        refused("-t t -o out -b k -f %q", "-f: ");
+        refused(
+            "-t t -o out -b k -f %s --output envelope",
+            "cannot be used with",
+        );
         refused("-t a/b -o out -b k", "is no name for a topic");
         refused(
             "-t t -o out -b k --append --overwrite",

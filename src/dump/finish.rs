@@ -57,7 +57,10 @@ impl Finish<'_> {
             finished?;
             job.finish(job::now_ms(), exit.code())?;
         } else if let Err(error) = finished {
-            outcome.failures.push(error);
+            let is_same = |other: &DumpError| other.to_string() == error.to_string();
+            if !outcome.failures.iter().any(is_same) {
+                outcome.failures.push(error);
+            }
         }
         let slots = if outcome.slots.is_empty() {
             before

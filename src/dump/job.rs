@@ -200,6 +200,8 @@ fn settings(options: &DumpOptions) -> Vec<FrozenSetting> {
             freeze("--delimiter", format!("'{}'", delimiter.escape_ascii()));
             freeze("--null", format!("'{}'", null.escape_ascii()));
         }
+        RecordsAs::Format { text, .. } => freeze("-f", format!("'{text}'")),
+        RecordsAs::Envelope => freeze("--output", "envelope".to_owned()),
     }
     settings
 }

@@ -19,10 +19,12 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use connectors::file::format::output::{Output, OutputRecord};
 use engine::cluster::Cluster;
 use engine::flow::config::ClientConfig;
 use engine::flow::from_kafka::{
-    DumpConfig, DumpProgress, Format, OutputStart, OutputTarget, PartitionRead, ReadConfig,
+    DumpConfig, DumpProgress, DumpRecord, Format, OutputStart, OutputTarget, PartitionRead,
+    ReadConfig, RecordFormat,
 };
 use engine::limits;
 use engine::positions::{DumpPartition, OutputPosition, OutputSlot};
@@ -241,7 +243,6 @@ impl Dump<'_> {
             backoff_max: client.retry_backoff_max.max(Duration::from_millis(1)),
             timeout: (!is_endless).then_some(consumer.api_timeout),
         };
-        let RecordsAs::Values { delimiter, null } = options.records.clone();
         DumpConfig {
             read: ReadConfig {
                 topic: topic.name.clone(),
@@ -251,10 +252,47 @@ impl Dump<'_> {
                 connections: 1,
                 receive_bytes: limits::FETCH_BYTES + limits::FETCH_ROOM_BYTES,
             },
-            format: Format::Values { delimiter, null },
+            format: format(&options.records),
             buffers: limits::WRITE_BUFFERS,
             buffer_bytes: limits::WRITE_BYTES,
         }
+    }
+}
+
+fn format(records: &RecordsAs) -> Format {
+    let output = match records.clone() {
+        RecordsAs::Values { delimiter, null } => return Format::Values { delimiter, null },
+        RecordsAs::Format { compiled, .. } => Output::Format(compiled),
+        RecordsAs::Envelope => Output::Envelope,
+    };
+    Format::Records(Box::new(Written(output)))
+}
+
+/// A format of the connectors', as the engine wants it.
+#[derive(Debug)]
+struct Written(Output);
+
+impl RecordFormat for Written {
+    fn write(&mut self, record: &DumpRecord<'_>, out: &mut Vec<u8>) {
+        let DumpRecord {
+            topic,
+            partition,
+            broker,
+            timestamp_type,
+            record,
+        } = *record;
+        let record = OutputRecord {
+            topic,
+            partition,
+            broker,
+            offset: record.offset,
+            timestamp: record.timestamp,
+            timestamp_type,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
+        };
+        self.0.write(&record, out);
     }
 }
 

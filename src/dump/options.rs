@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use connectors::file::format::output::Compiled;
+
 use crate::config::ConsumerConfig;
 use crate::moment::parse_moment;
 use crate::options::ClusterOptions;
@@ -215,6 +217,10 @@ impl fmt::Display for Until {
 pub(crate) enum RecordsAs {
     /// The value and a delimiter.
     Values { delimiter: Vec<u8>, null: Vec<u8> },
+    /// What a format string says; the text is what was typed.
+    Format { text: String, compiled: Compiled },
+    /// A JSON object on a line.
+    Envelope,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! One binary, so that the brokers it starts and the judge's JVM are shared by all tests.
 
 mod cli;
+mod dump;
 mod faults;
 mod formats;
 mod groups;

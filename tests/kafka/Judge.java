@@ -99,7 +99,8 @@ public final class Judge {
         Map.entry("delete-records", Judge::deleteRecords),
         Map.entry("describe-producers", Judge::describeProducers),
         Map.entry("read", Judge::read),
-        Map.entry("produce", Judge::produce));
+        Map.entry("produce", Judge::produce),
+        Map.entry("produce-mixed", Judge::produceMixed));
 
     public static void main(String[] arguments) throws Exception {
         System.setOut(System.err); // whatever a library prints must not pass for an answer
@@ -550,6 +551,68 @@ public final class Judge {
             throw failed.get();
         }
         return JSON.valueToTree(acknowledged.get());
+    }
+
+    /** Records of every kind: what a reader must tell apart. */
+    private static JsonNode produceMixed(JsonNode request) throws Exception {
+        Properties properties = clientProperties(request.get("bootstrap").asText());
+        properties.putAll(strings(request.get("properties")));
+        String topic = topic(request);
+        int partitions = partitions(request).size();
+        int count = request.get("count").asInt();
+        boolean transactional = request.get("transactional").asBoolean();
+        boolean allKeyed = request.get("all_keyed").asBoolean();
+        java.util.Random random = new java.util.Random(request.get("seed").asLong());
+        if (transactional) {
+            properties.put("transactional.id", topic);
+        }
+        AtomicReference<Exception> failed = new AtomicReference<>();
+        try (var producer = new KafkaProducer<>(
+                properties, new ByteArraySerializer(), new ByteArraySerializer())) {
+            if (transactional) {
+                producer.initTransactions();
+                producer.beginTransaction();
+            }
+            for (int sent = 0; sent < count; sent++) {
+                if (transactional && sent % 60 == 59) {
+                    if (random.nextBoolean()) {
+                        producer.commitTransaction();
+                    } else {
+                        producer.flush();
+                        producer.abortTransaction();
+                    }
+                    producer.beginTransaction();
+                }
+                byte[] key = !allKeyed && random.nextInt(4) == 0 ? null : text(random, 1 + random.nextInt(2));
+                byte[] value = random.nextInt(10) == 0 ? null : text(random, random.nextInt(300));
+                var record = new ProducerRecord<>(topic, sent % partitions, null, key, value);
+                for (int header = random.nextInt(6) - 3; header > 0; header--) {
+                    byte[] of = random.nextInt(5) == 0 ? null : text(random, random.nextInt(20));
+                    record.headers().add("h" + random.nextInt(3), of);
+                }
+                producer.send(record, (metadata, failure) -> {
+                    if (failure != null && !transactional) {
+                        failed.compareAndSet(null, failure);
+                    }
+                });
+            }
+            if (transactional) {
+                producer.commitTransaction();
+            }
+            producer.flush();
+        }
+        if (failed.get() != null) {
+            throw failed.get();
+        }
+        return JSON.valueToTree(count);
+    }
+
+    private static byte[] text(java.util.Random random, int length) {
+        byte[] bytes = new byte[length];
+        for (int index = 0; index < length; index++) {
+            bytes[index] = (byte) ('a' + random.nextInt(26));
+        }
+        return bytes;
     }
 
     // Small things.

@@ -332,6 +332,33 @@ impl Judge {
         self.ask_for("produce", fields, Duration::from_secs(120))
     }
 
+    /// Sends records of every kind, as a seed says: keys, null values, headers; in transactions, some of
+    /// which are aborted, where that is asked. Gives how many were sent.
+    pub(crate) fn produce_mixed(
+        &self,
+        topic: &str,
+        count: u32,
+        seed: u64,
+        transactional: bool,
+        properties: &[(&str, &str)],
+    ) -> Result<u64> {
+        let properties: BTreeMap<_, _> = properties.iter().copied().collect();
+        let fields = json!({
+            "topic": topic, "count": count, "seed": seed, "transactional": transactional,
+            "all_keyed": false, "properties": properties,
+        });
+        self.ask_for("produce-mixed", fields, Duration::from_secs(120))
+    }
+
+    /// The same without records that have no key, for a compacted topic.
+    pub(crate) fn produce_mixed_keyed(&self, topic: &str, count: u32, seed: u64) -> Result<u64> {
+        let fields = json!({
+            "topic": topic, "count": count, "seed": seed, "transactional": false,
+            "all_keyed": true, "properties": {},
+        });
+        self.ask_for("produce-mixed", fields, Duration::from_secs(120))
+    }
+
     fn ask_for<T: for<'a> Deserialize<'a>>(
         &self,
         command: &str,

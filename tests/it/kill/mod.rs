@@ -113,7 +113,7 @@ pub(crate) fn between(random: &mut Random, least: usize, most: usize) -> Duratio
 
 /// Looks again and again until `is_so`, or the test has failed.
 #[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     const LIMIT: Duration = Duration::from_secs(60);
     let deadline = Instant::now() + LIMIT;
     while !is_so() {
