@@ -16,7 +16,7 @@ use engine::flow::from_kafka::{
 };
 use engine::io::{Choice, Io, Waker};
 use engine::memory::release_start_up_code;
-use engine::positions::{DumpJob, OutputSlot};
+use engine::positions::{DumpJob, OutputSlot, SlotWriter};
 
 use super::error::DumpError;
 use super::files;
@@ -39,6 +39,7 @@ pub(super) struct Watched {
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) slots: Vec<OutputSlot>,
+    pub(super) writers: Vec<SlotWriter>,
     pub(super) failures: Vec<DumpError>,
     /// Stopped by this signal.
     pub(super) signal: Option<i32>,
@@ -54,6 +55,10 @@ pub(super) struct Drive<'a> {
     pub(super) job: Option<&'a mut DumpJob>,
     pub(super) watched: &'a [Watched],
     pub(super) shown: Shown,
+    /// The outputs as they were when their data last reached the disk.
+    pub(super) synced: Vec<OutputSlot>,
+    /// Whether data did not reach the disk.
+    pub(super) is_lost: bool,
 }
 
 /// What the shard's thread takes along.
@@ -90,6 +95,7 @@ impl Drive<'_> {
     fn watch(&mut self, messages: &Receiver<Message>, signals: &Signals) -> Outcome {
         let mut outcome = Outcome {
             slots: Vec::new(),
+            writers: Vec::new(),
             failures: Vec::new(),
             signal: None,
             was_stopped: true,
@@ -101,6 +107,10 @@ impl Drive<'_> {
                 Ok(Message::Began { waker: began }) => waker = Some(began),
                 Ok(Message::Ended { report }) => {
                     outcome.slots = report.slots;
+                    outcome.writers = report.writers;
+                    if self.is_lost {
+                        self.go_back(&mut outcome);
+                    }
                     outcome.was_stopped = report.was_stopped;
                     let failures = report.failures.into_iter().map(DumpError::from);
                     outcome.failures.extend(failures);
@@ -152,10 +162,26 @@ impl Drive<'_> {
         let Some(checkpoint) = job.store().begin_sync()? else {
             return Ok(());
         };
-        sync_data(self.watched)?;
+        let copied = (0..).take(self.synced.len());
+        let copied = copied.map(|index| OutputSlot::decode(checkpoint.payload(index)));
+        let copied = copied.collect::<Result<Vec<_>, _>>();
+        if let Err(error) = sync_data(self.watched) {
+            self.is_lost = true;
+            return Err(error);
+        }
         let written = checkpoint.write();
         job.store().end_sync(written)?;
+        self.synced = copied.map_err(DumpError::Shard)?;
         Ok(())
+    }
+
+    /// What the disk did not take is lost, though the cache may still show it, and a second sync would
+    /// find nothing wrong: the outputs are taken back to where they last were on the disk.
+    fn go_back(&self, outcome: &mut Outcome) {
+        outcome.slots.clone_from(&self.synced);
+        for (writer, slot) in outcome.writers.iter_mut().zip(&self.synced) {
+            writer.put_output(slot);
+        }
     }
 }
 

@@ -168,6 +168,9 @@ pub(super) fn find_again(output: &DumpOutput, slot: &OutputSlot) -> Result<OpenF
     }
     file.set_len(slot.length)
         .map_err(DumpError::file("cut", &path))?;
+    // A process that was killed noted what it had written, not what was on the disk; the state is
+    // about to be made durable, and counts on it.
+    file.sync_all().map_err(DumpError::file("sync", &path))?;
     Ok(OpenFile { file, path, tail })
 }
 

@@ -130,6 +130,8 @@ impl Dump<'_> {
             job: None,
             watched: &[],
             shown: self.shown(&reads),
+            synced: Vec::new(),
+            is_lost: false,
         };
         let outcome = drive.run(self.shard(reads, vec![output])?, &signals)?;
         self.finish(&progress, false).stream(outcome)
@@ -170,6 +172,8 @@ impl Dump<'_> {
             job: Some(&mut job),
             watched: &watched,
             shown: self.shown(&reads),
+            synced: slots.clone(),
+            is_lost: false,
         };
         let outcome = drive.run(self.shard(reads, outputs)?, &signals)?;
         self.finish(&progress, resumed)

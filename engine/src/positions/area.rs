@@ -33,6 +33,12 @@ pub(crate) fn entry_mut<'a>(
     area[at..at + geometry.entry_bytes()].split_at_mut(8)
 }
 
+/// The payload of one entry.
+pub(crate) fn entry<'a>(geometry: &Geometry, area: &'a [u8], index: u32) -> &'a [u8] {
+    let at = AREA_HEAD_BYTES + index as usize * geometry.entry_bytes();
+    &area[at + 8..at + geometry.entry_bytes()]
+}
+
 /// Fills in what stands before the entries.
 pub(crate) fn seal(
     geometry: &Geometry,

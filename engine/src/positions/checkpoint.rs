@@ -9,6 +9,8 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::area;
+use super::layout::Geometry;
 use super::medium::Medium;
 use super::place::StateFile;
 
@@ -77,6 +79,7 @@ pub struct Checkpoint {
     pub(super) offset: usize,
     /// Empty once it was written.
     pub(super) area: Vec<u8>,
+    pub(super) geometry: Geometry,
 }
 
 /// That a checkpoint was written; [`super::Store::end_sync`] says whether that worked.
@@ -85,6 +88,11 @@ pub struct Checkpoint {
 pub struct Written(());
 
 impl Checkpoint {
+    /// The position of this number as it was copied: what survives a loss of power once it is written.
+    pub fn payload(&self, index: u32) -> &[u8] {
+        area::entry(&self.geometry, &self.area, index)
+    }
+
     /// Writes the copy into the file and waits for the disk. Whatever the copied positions count
     /// on (the file of rejects, a dump's output) must be durable before this is called.
     pub fn write(mut self) -> Written {

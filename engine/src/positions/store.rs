@@ -316,6 +316,7 @@ impl Store {
             generation,
             offset,
             area,
+            geometry,
         }))
     }
 

@@ -155,14 +155,14 @@ fn gaps_of_compaction_are_passed_over() {
     let new = NewTopic::new(&topic, 1)
         .config("cleanup.policy", "compact")
         .config("min.cleanable.dirty.ratio", "0.0001")
-        .config("segment.bytes", "100000")
+        .config("segment.bytes", "1048576")
         .config("max.compaction.lag.ms", "1")
         .config("delete.retention.ms", "1");
     let judge = cluster.judge();
     judge.create_topic(&new).unwrap();
-    judge.produce_mixed_keyed(&topic, 6_000, 11).unwrap();
+    judge.produce_mixed_keyed(&topic, 20_000, 11).unwrap();
     let count = || judge.read(&topic, Isolation::ReadUncommitted).unwrap()[0].count;
-    crate::kill::until("the cleaner has taken some", || count() < 5_000);
+    crate::kill::until("the cleaner has taken some", || count() < 15_000);
     let dump = Dump::new(cluster.bootstrap(), &topic);
     // The cleaner may work on: what both agree on before and after is what there was.
     for attempt in 0..20 {

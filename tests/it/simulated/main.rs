@@ -10,6 +10,7 @@
 )]
 
 mod cases;
+mod dump;
 mod job;
 mod log;
 mod oracle;

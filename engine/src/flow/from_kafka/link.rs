@@ -51,6 +51,8 @@ pub(super) struct FetchLink {
     /// The receive buffer, while it is with the link.
     buffer: Option<Buffer>,
     buffer_bytes: usize,
+    /// Whether a walk has it.
+    is_lent: bool,
 }
 
 /// A socket, and how far it is.
@@ -99,6 +101,7 @@ impl FetchLink {
             random: random | 1,
             buffer: None,
             buffer_bytes,
+            is_lent: false,
         }
     }
 
@@ -210,9 +213,7 @@ impl FetchLink {
         write(&mut live.connection, &mut live.outbox)?;
         live.asked = Some(asked);
         self.pump(io);
-        if self.buffer.is_some() {
-            self.receive(io);
-        }
+        self.receive(io);
         Ok(())
     }
 
@@ -239,11 +240,13 @@ impl FetchLink {
         self.pump(io);
     }
 
-    /// Receives more, if the buffer is here and something is to come.
+    /// Receives more, if something is to come and there is a place for it: no second buffer is made
+    /// for records while a walk has the first.
     pub(super) fn receive(&mut self, io: &mut Io) {
         let Some(live) = &mut self.live else { return };
-        let is_awaited = live.asked.is_some() || !live.connection.is_ready();
-        if live.is_receiving || !is_awaited {
+        let is_ready = live.connection.is_ready();
+        let is_awaited = live.asked.is_some() || !is_ready;
+        if live.is_receiving || !is_awaited || (self.is_lent && is_ready) {
             return;
         }
         let buffer = self.buffer.take();
@@ -280,6 +283,7 @@ impl FetchLink {
                     protocol::client::connection::ConnectionError::Unasked { bytes },
                 ));
             }
+            self.is_lent = true;
             return Ok(Received::Answer {
                 buffer,
                 frame_bytes,
@@ -306,11 +310,17 @@ impl FetchLink {
         {
             live.connection.handle_resumed(now);
         }
-        // One that a large answer grew, or of a connection before this one, is not kept.
+        self.is_lent = false;
+        self.reclaim(buffer);
+        self.receive(io);
+    }
+
+    /// A buffer comes back, from a walk or from a connection before this one. What a large answer grew
+    /// is not kept.
+    pub(super) fn reclaim(&mut self, buffer: Buffer) {
         if buffer.len() == self.buffer_bytes && self.buffer.is_none() {
             self.buffer = Some(buffer);
         }
-        self.receive(io);
     }
 
     /// The answer is whole: the next one begins at the start of the buffer.
@@ -318,6 +328,13 @@ impl FetchLink {
         let live = self.live.as_mut().expect("it is current");
         live.filled = 0;
         live.asked.take()
+    }
+
+    /// It was no answer to what was asked, which is lost with the connection.
+    pub(super) fn put_back(&mut self, asked: Option<Asked>) {
+        if let Some(live) = &mut self.live {
+            live.asked = asked;
+        }
     }
 
     /// Closes the connection if something did not come in time. Not while a walk has the buffer:
@@ -346,10 +363,10 @@ impl FetchLink {
         format!("broker {} ({host}:{port})", self.broker)
     }
 
-    /// Whether a walk has the buffer, so that nothing can be received.
+    /// Whether an answer waits for a walk to give the buffer back.
     fn is_held_up(&self) -> bool {
         let waits = |live: &Live| live.asked.is_some() && !live.is_receiving;
-        self.buffer.is_none() && self.live.as_ref().is_some_and(waits)
+        self.is_lent && self.live.as_ref().is_some_and(waits)
     }
 }
 

@@ -35,7 +35,7 @@ pub use walk::{BatchView, Cursor, Taker};
 
 use crate::cluster::Cluster;
 use crate::io::{Completion, Io};
-use crate::positions::OutputSlot;
+use crate::positions::{OutputSlot, SlotWriter};
 
 /// How long what is being written is waited for after a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,6 +64,8 @@ pub struct FromKafka {
 pub struct DumpReport {
     /// The outputs as they are; stored already.
     pub slots: Vec<OutputSlot>,
+    /// Where that is stored; standard output has none.
+    pub writers: Vec<SlotWriter>,
     /// It was stopped before its end, by itself or from outside.
     pub was_stopped: bool,
     /// Why it stopped by itself, the first reason first.
@@ -151,8 +153,10 @@ impl FromKafka {
         let first = self.failure.into_iter();
         let stopped = self.stopped.into_iter().map(DumpError::Read);
         let failures: Vec<DumpError> = first.chain(stopped).collect();
+        let (slots, writers) = self.outputs.into_slots();
         DumpReport {
-            slots: self.outputs.slots(),
+            slots,
+            writers,
             was_stopped: !is_written || !failures.is_empty(),
             failures,
         }

@@ -337,9 +337,9 @@ impl Output {
         stored
     }
 
-    /// What the slot says.
-    pub(super) fn slot(&self) -> &OutputSlot {
-        &self.slot
+    /// What the slot says, and where it is stored.
+    pub(super) fn into_slot(self) -> (OutputSlot, Option<SlotWriter>) {
+        (self.slot, self.writer)
     }
 }
 

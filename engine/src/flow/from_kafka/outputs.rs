@@ -15,7 +15,7 @@ use super::values::Formatter;
 use super::walk::{BatchView, Cursor, Taker};
 use crate::io::{Completion, Io, Returned};
 use crate::memory::Pool;
-use crate::positions::OutputSlot;
+use crate::positions::{OutputSlot, SlotWriter};
 
 #[derive(Debug)]
 pub(super) struct Outputs {
@@ -212,11 +212,11 @@ impl Outputs {
         self.outputs.iter().filter_map(Output::poll_timeout).min()
     }
 
-    pub(super) fn slots(&self) -> Vec<OutputSlot> {
-        self.outputs
-            .iter()
-            .map(|output| output.slot().clone())
-            .collect()
+    /// How far they are, and where that is stored.
+    pub(super) fn into_slots(self) -> (Vec<OutputSlot>, Vec<SlotWriter>) {
+        let outputs = self.outputs.into_iter().map(Output::into_slot);
+        let (slots, writers): (Vec<_>, Vec<_>) = outputs.unzip();
+        (slots, writers.into_iter().flatten().collect())
     }
 
     fn note(&mut self, partition: PartitionIndex, position: Position) {

@@ -196,12 +196,17 @@ impl Reading {
         };
         let link = &mut self.fetch_links[index];
         if !link.is_current(generation) {
-            return link.put_buffer(now, io, buffer);
+            return link.reclaim(buffer);
         }
         let received = match completion.result {
-            Ok(0) => Err(LinkError::EndOfStream),
-            Ok(bytes) => link.handle_received(now, io, buffer, bytes),
-            Err(error) => Err((&error).into()),
+            Ok(bytes @ 1..) => link.handle_received(now, io, buffer, bytes),
+            ended => {
+                link.reclaim(buffer);
+                Err(match ended {
+                    Ok(_) => LinkError::EndOfStream,
+                    Err(error) => (&error).into(),
+                })
+            }
         };
         let answered = match received {
             Ok(Received::Partly | Received::Ready) => Ok(()),
@@ -229,7 +234,14 @@ impl Reading {
         let asked = link.handle_answered();
         let live = link.live.as_mut().expect("it is current");
         let mut input = &buffer[..frame_bytes];
-        let reply = live.connection.handle_bytes(&mut input)?;
+        let reply = match live.connection.handle_bytes(&mut input) {
+            Ok(reply) => reply,
+            Err(error) => {
+                link.put_back(asked);
+                link.put_buffer(now, io, buffer);
+                return Err(error.into());
+            }
+        };
         let (Some(Reply { version, body, .. }), Some(asked)) = (reply, asked) else {
             panic!("a whole frame is an answer, and answers are to what was asked");
         };
