@@ -6,11 +6,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use engine::positions::{DIRECTION_DUMP, JobHeader, Origin, PartitionSlot, StateView, StoreError};
+use engine::positions::{
+    DIRECTION_DUMP, DumpView, JobHeader, KIND_DUMP, Origin, PartitionSlot, StateDamage, StateView,
+    StoreError,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::dump;
 use crate::options::Exit;
 
 #[derive(Debug, Error)]
@@ -32,17 +36,39 @@ impl OffsetsError {
 
 /// Shows the state file at `path`.
 pub(crate) fn show(path: &Path, json: bool, out: &mut dyn Write) -> Result<(), OffsetsError> {
-    let view = StateView::read(path)?;
-    let shown = if json {
-        show_json(&view, out)
-    } else {
-        show_text(&view, out)
+    let shown = match StateView::read(path) {
+        Ok(view) if json => show_json(&view, out),
+        Ok(view) => show_text(&view, out),
+        Err(error) if is_dump(&error) => {
+            let view = DumpView::read(path)?;
+            if json {
+                dump::show_json(&view, out)
+            } else {
+                dump::show_text(&view, out)
+            }
+        }
+        Err(error) => return Err(error.into()),
     };
     match shown.and_then(|()| out.flush()) {
         // Whoever read the first lines and went away has what they wanted.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(OffsetsError::Output(error)),
         _ => Ok(()),
     }
+}
+
+/// Whether the file is a state, but a dump's.
+fn is_dump(error: &StoreError) -> bool {
+    use StateDamage::OtherKind;
+    matches!(
+        error,
+        StoreError::Unusable {
+            damage: OtherKind {
+                found: KIND_DUMP,
+                ..
+            },
+            ..
+        }
+    )
 }
 
 fn show_text(view: &StateView, out: &mut dyn Write) -> io::Result<()> {

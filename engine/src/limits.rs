@@ -27,8 +27,14 @@ pub const FETCHED_BYTES_MAX: usize = 1 << 30;
 /// What one batch may become when it is decompressed.
 pub const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
 
-/// Bytes that a dump asks a broker for at a time, and of a connection's receive buffer.
-pub const FETCH_BYTES: usize = 1 << 20;
+/// Bytes that are asked of a broker at a time, and of the receive buffer for them, where `brokers` are
+/// asked: all buffers together stay within what a dump may take.
+pub fn fetch_bytes(brokers: usize) -> usize {
+    ((2 << 20) / brokers.max(1)).clamp(256 << 10, 1 << 20)
+}
+
+/// A receive buffer that grew with a large answer is kept for the next one up to this size.
+pub const RECEIVE_BYTES_KEPT: usize = 16 << 20;
 
 /// What an answer has beside records: so much of a receive buffer is kept for it.
 pub const FETCH_ROOM_BYTES: usize = 16 << 10;

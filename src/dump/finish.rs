@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use engine::flow::from_kafka::{DumpError as FlowError, DumpProgress};
-use engine::positions::{DumpJob, FoundDump, OutputSlot};
+use engine::positions::{DumpHeader, DumpJob, FoundDump, OutputSlot};
 use serde_json::json;
 use signal_hook::consts::SIGINT;
 
@@ -122,7 +122,7 @@ impl Finish<'_> {
         let Some(path) = &self.options.summary else {
             return Ok(());
         };
-        let outputs = state.map_or_else(Vec::new, |(job, slots)| outputs_json(job, slots));
+        let outputs = state.map_or_else(Vec::new, |(job, slots)| outputs_json(job.header(), slots));
         let seconds = self.elapsed.as_secs_f64();
         let value = json!({
             "topic": self.topic.name,
@@ -150,16 +150,11 @@ fn promise(options: &DumpOptions) -> &'static str {
     }
 }
 
-fn outputs_json(job: &DumpJob, slots: &[OutputSlot]) -> Vec<serde_json::Value> {
-    let header = job.header();
+/// The outputs of a dump, and how far they are.
+pub(super) fn outputs_json(header: &DumpHeader, slots: &[OutputSlot]) -> Vec<serde_json::Value> {
     let outputs = header.outputs.iter().zip(slots).enumerate();
     let shown = outputs.map(|(index, (output, slot))| {
-        let partitions = if header.outputs.len() == 1 {
-            &header.partitions[..]
-        } else {
-            &header.partitions[index..=index]
-        };
-        let partitions = partitions.iter().zip(&slot.positions);
+        let partitions = header.partitions_of(index).iter().zip(&slot.positions);
         let partitions = partitions.map(|(partition, position)| {
             json!({
                 "partition": partition.number,

@@ -11,6 +11,7 @@ mod finish;
 mod job;
 mod options;
 mod progress;
+mod show;
 mod topic;
 
 use std::fs::File;
@@ -39,6 +40,7 @@ pub(crate) use error::DumpError;
 use finish::Finish;
 use job::{Opened, Start};
 pub(crate) use options::{DumpOptions, Existing, OutputTo, PartitionSet, Place, RecordsAs, Until};
+pub(crate) use show::{show_json, show_text};
 use topic::Topic;
 
 pub(crate) fn run(options: &DumpOptions) -> Result<Exit, DumpError> {
@@ -228,12 +230,13 @@ impl Dump<'_> {
         let Self { options, topic, .. } = self;
         let consumer = &options.consumer;
         let client = &options.cluster.producer;
+        let usual = limits::fetch_bytes(topic.leaders());
         let bytes = |asked: Option<u32>| {
-            asked.map_or(limits::FETCH_BYTES as i32, |bytes| {
-                i32::try_from(bytes).unwrap_or(i32::MAX)
-            })
+            let bytes = asked.map_or(usual, |bytes| bytes as usize);
+            i32::try_from(bytes).unwrap_or(i32::MAX)
         };
         let bytes_max = bytes(consumer.fetch_bytes_max);
+        let receive_bytes = usize::try_from(bytes_max).unwrap_or(usual);
         let is_endless = partitions.iter().any(|partition| partition.end.is_none());
         let fetcher = FetcherSettings {
             client_id: client.client_id.clone(),
@@ -254,7 +257,8 @@ impl Dump<'_> {
                 client: self.client.clone(),
                 fetcher,
                 connections: 1,
-                receive_bytes: limits::FETCH_BYTES + limits::FETCH_ROOM_BYTES,
+                receive_bytes: receive_bytes.min(limits::RECEIVE_BYTES_KEPT)
+                    + limits::FETCH_ROOM_BYTES,
             },
             format: format(&options.records),
             buffers: limits::WRITE_BUFFERS,

@@ -31,6 +31,18 @@ pub(super) struct Topic {
     pub(super) metadata: MetadataResponse,
 }
 
+impl Topic {
+    /// How many brokers lead its partitions.
+    pub(super) fn leaders(&self) -> usize {
+        let topics = self.metadata.topics.iter();
+        let partitions = topics.flat_map(|topic| &topic.partitions);
+        let mut leaders: Vec<i32> = partitions.map(|p| p.leader_id.0).collect();
+        leaders.sort_unstable();
+        leaders.dedup();
+        leaders.len().max(1)
+    }
+}
+
 /// Finds the topic, and waits until its partitions have leaders.
 pub(super) fn find(control: &mut Control, options: &DumpOptions) -> Result<Topic, DumpError> {
     let waited = options.consumer.api_timeout;

@@ -13,7 +13,7 @@ use protocol::client::fetcher::FetchId;
 use super::purpose::Purpose;
 use crate::flow::config::ClientConfig;
 use crate::io::{Io, Payload, SocketId};
-use crate::limits::FETCHED_BYTES_MAX;
+use crate::limits::{FETCHED_BYTES_MAX, RECEIVE_BYTES_KEPT};
 use crate::memory::Buffer;
 use crate::net::{LinkError, resolve};
 
@@ -315,10 +315,10 @@ impl FetchLink {
         self.receive(io);
     }
 
-    /// A buffer comes back, from a walk or from a connection before this one. What a large answer grew
-    /// is not kept.
+    /// A buffer comes back, from a walk or from a connection before this one. One that a large answer
+    /// grew is kept, for there may be more of them, unless it is very large.
     pub(super) fn reclaim(&mut self, buffer: Buffer) {
-        if buffer.len() == self.buffer_bytes && self.buffer.is_none() {
+        if self.buffer.is_none() && buffer.len() <= RECEIVE_BYTES_KEPT.max(self.buffer_bytes) {
             self.buffer = Some(buffer);
         }
     }

@@ -111,12 +111,12 @@ impl DumpHeader {
         Ok(job)
     }
 
-    /// How many partitions go to an output.
-    pub fn partitions_of(&self, _output: usize) -> usize {
+    /// The partitions that go to an output.
+    pub fn partitions_of(&self, output: usize) -> &[DumpPartition] {
         if self.outputs.len() == 1 {
-            self.partitions.len()
+            &self.partitions
         } else {
-            1
+            &self.partitions[output..=output]
         }
     }
 

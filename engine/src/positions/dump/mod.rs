@@ -218,10 +218,10 @@ fn decode<'a>(
     let header = DumpHeader::decode(header).map_err(senseless)?;
     let slots = payloads.map(OutputSlot::decode);
     let slots = slots.collect::<Result<Vec<_>, _>>().map_err(senseless)?;
-    let fits = (0..)
-        .zip(&slots)
-        .all(|(output, slot)| slot.positions.len() == header.partitions_of(output));
-    if slots.len() != header.outputs.len() || !fits {
+    let fits = |(output, slot): (usize, &OutputSlot)| {
+        slot.positions.len() == header.partitions_of(output).len()
+    };
+    if slots.len() != header.outputs.len() || !slots.iter().enumerate().all(fits) {
         let what = "another number of outputs or partitions than its header says".to_owned();
         return Err(StateDamage::Content { what });
     }
