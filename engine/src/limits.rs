@@ -27,10 +27,13 @@ pub const FETCHED_BYTES_MAX: usize = 1 << 30;
 /// What one batch may become when it is decompressed.
 pub const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
 
-/// Bytes that are asked of a broker at a time, and of the receive buffer for them, where `brokers` are
+/// Bytes that one broker is asked for at a time.
+pub const FETCH_BYTES: usize = 1 << 20;
+
+/// The same, and the bytes of the receive buffer for them, where `brokers` are
 /// asked: all buffers together stay within what a dump may take.
 pub fn fetch_bytes(brokers: usize) -> usize {
-    ((2 << 20) / brokers.max(1)).clamp(256 << 10, 1 << 20)
+    (2 * FETCH_BYTES / brokers.max(1)).clamp(FETCH_BYTES / 4, FETCH_BYTES)
 }
 
 /// A receive buffer that grew with a large answer is kept for the next one up to this size.
