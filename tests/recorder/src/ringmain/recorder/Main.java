@@ -28,7 +28,7 @@ public final class Main {
     private static final ObjectMapper JSON = mapper();
     private static final List<Corpus> CORPORA = List.of(new JsonCorpus(), new ConverterCorpus(), new HeaderCorpus(),
         new ValuesCorpus(),
-        new TransformCorpus(), new GeneratedTransforms(), new PredicateCorpus(), new LibraryCorpus());
+        new TransformCorpus(), new UpstreamTransforms(), new GeneratedTransforms(), new PredicateCorpus(), new LibraryCorpus());
 
     private Main() {
     }
@@ -49,8 +49,10 @@ public final class Main {
                 record(corpus, Path.of(arguments[1], corpus.name() + ".jsonl.gz"));
         } else if (arguments.length == 1 && arguments[0].equals("run")) {
             run();
+        } else if (arguments.length > 2 && arguments[0].equals("transform-speed")) {
+            TransformSpeed.run(arguments);
         } else {
-            System.err.println("usage: record DIRECTORY | run");
+            System.err.println("usage: record DIRECTORY | run | transform-speed FILE TRANSFORM…");
             System.exit(2);
         }
     }

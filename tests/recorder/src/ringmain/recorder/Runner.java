@@ -150,7 +150,7 @@ final class Runner {
         return made;
     }
 
-    private static Object make(String name) {
+    static Object make(String name) {
         try {
             return Class.forName(name).getDeclaredConstructor().newInstance();
         } catch (ReflectiveOperationException error) {
