@@ -136,8 +136,6 @@ fn bash_completes_commands_and_options() {
     );
     let levels = complete("load --log-level", "de");
     assert_eq!(levels, Some(vec!["debug".to_owned()]));
-    // What is refused is not offered.
-    assert_eq!(complete("load", "--reader-prop"), Some(vec![String::new()]));
 }
 
 #[test]
