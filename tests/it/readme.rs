@@ -17,9 +17,12 @@ use flate2::write::GzEncoder;
 const README: &str = include_str!("../../README.md");
 
 /// Commands that are this suite, or the benches: they cannot run inside of it.
-const NOT_FROM_WITHIN: [&str; 3] = [
+const NOT_FROM_WITHIN: [&str; 6] = [
     "cargo test --release --workspace",
     "RINGMAIN_KILLS=350 cargo test --release --test it kill::random",
+    "RINGMAIN_FAULT_SECONDS=7200 cargo test --release --test it faults::",
+    "RINGMAIN_SOAK_SECONDS=7200 cargo test --release --test it soak::",
+    "RINGMAIN_INPUTS=100000000 cargo test --release --test hostile",
     "cargo bench",
 ];
 

@@ -433,7 +433,9 @@ impl Topic {
         }
         self.is_internal = answer.is_internal;
         self.authorized_operations = AuthorizedOperations(answer.topic_authorized_operations);
-        for answer in &answer.partitions {
+        // Partitions count from 0, whatever a broker says.
+        let numbered = |partition: &&MetadataResponsePartition| partition.partition_index >= 0;
+        for answer in answer.partitions.iter().filter(numbered) {
             let new = Partition::read(answer);
             let known = self.partitions.get(&answer.partition_index);
             if known.is_some_and(|known| new.leader_epoch < known.leader_epoch) {

@@ -290,7 +290,8 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let position = self.at;
             let tag = self.varint()?;
-            if last.is_some_and(|last| tag <= last) {
+            // Kafka's own int, and the generated code's, cannot hold a larger one.
+            if last.is_some_and(|last| tag <= last) || tag > i32::MAX.unsigned_abs() {
                 return Err(WireError::TagOrder { position, tag });
             }
             last = Some(tag);
