@@ -12,4 +12,5 @@ mod kill;
 mod load;
 mod proxy;
 mod readme;
+mod soak;
 mod tidy;

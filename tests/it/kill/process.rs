@@ -45,11 +45,21 @@ pub(crate) struct Process {
 
 impl Process {
     /// What it says goes behind what `log` has.
-    pub(crate) fn spawn(mut command: Command, log: &Path) -> Self {
+    pub(crate) fn spawn(command: Command, log: &Path) -> Self {
+        Self::spawn_to(command, log, Stdio::null())
+    }
+
+    /// The same, and what it writes goes into a file.
+    pub(crate) fn spawn_into(command: Command, log: &Path, stdout: &Path) -> Self {
+        let file = File::create(stdout).expect("the file can be written");
+        Self::spawn_to(command, log, file.into())
+    }
+
+    fn spawn_to(mut command: Command, log: &Path, stdout: Stdio) -> Self {
         let file = File::options().create(true).append(true).open(log);
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(file.expect("the log can be written"))
             .spawn()
             .expect("ringmain starts");
