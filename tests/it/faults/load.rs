@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Toll, run_jobs};
+use super::{IMPATIENT, KILLS_A_JOB, LIMIT, Toll, run_jobs};
 use crate::kafka::cluster::{fresh_topic, shared_single};
 use crate::kafka::judge::{Judge, NewTopic};
 use crate::kafka::lines::{Random, Sizes, generate};
@@ -11,26 +11,6 @@ use crate::kill::process::End;
 use crate::kill::{between, seeded};
 use crate::proxy::Proxy;
 use crate::proxy::fate::{Ending, Fate, Kind, Menu, Trouble};
-
-/// Time-outs that a connection which has vanished does not hold a job up with.
-const IMPATIENT: [&str; 10] = [
-    "-X",
-    "request.timeout.ms=1000",
-    "-X",
-    "socket.connection.setup.timeout.ms=3000",
-    "-X",
-    "reconnect.backoff.ms=20",
-    "-X",
-    "reconnect.backoff.max.ms=200",
-    "-X",
-    "retry.backoff.ms=20",
-];
-
-/// A job that takes longer has failed.
-const LIMIT: Duration = Duration::from_secs(150);
-
-/// Of each job, at most: it also has to come to an end.
-const KILLS_A_JOB: u32 = 4;
 
 #[test]
 fn a_load_through_faults_loses_and_doubles_nothing() {
@@ -65,6 +45,7 @@ fn a_batch_whose_answer_makes_no_sense_is_sent_again() {
         trouble: Trouble::ShortAnswer { number: 5 },
         life: None,
         ending: Ending::Closed,
+        latency: Duration::ZERO,
     });
     let proxy = Proxy::start(judge.bootstrap(), menu, random.next());
     let topic = fresh_topic("nonsense");

@@ -29,6 +29,26 @@ const SECONDS: u64 = 150;
 /// Jobs side by side. They wait most of the time, and cost two cores little.
 const WORKERS: usize = 5;
 
+/// Time-outs that a connection which has vanished does not hold a job up with.
+const IMPATIENT: [&str; 10] = [
+    "-X",
+    "request.timeout.ms=1000",
+    "-X",
+    "socket.connection.setup.timeout.ms=3000",
+    "-X",
+    "reconnect.backoff.ms=20",
+    "-X",
+    "reconnect.backoff.max.ms=200",
+    "-X",
+    "retry.backoff.ms=20",
+];
+
+/// A job that takes longer has failed.
+const LIMIT: Duration = Duration::from_secs(150);
+
+/// Of each job, at most: it also has to come to an end.
+const KILLS_A_JOB: u32 = 4;
+
 /// What all jobs of a test did and suffered.
 #[derive(Debug, Default)]
 struct Toll {

@@ -180,6 +180,9 @@ impl<'a> Connection<'a> {
         }
         for number in 0.. {
             let passed = self.read_frame(&self.broker, &mut frame).and_then(|()| {
+                if !self.fate.latency.is_zero() {
+                    self.pause(self.fate.latency)?;
+                }
                 let asked = self.take_asked(&frame);
                 alter::advertise(&asked, &mut frame, &self.shared.addresses);
                 let passed = self.pass_answer(&asked, (number, of_data), &mut frame);
@@ -265,7 +268,7 @@ impl<'a> Connection<'a> {
                 let is_altered = alter::make_doubtful(asked, frame, &mut random);
                 (Kind::DoubtfulAnswer, is_altered)
             }
-            Trouble::CorruptFetched { number: nth } if data_number >= nth && is_fetch(asked) => {
+            Trouble::CorruptFetched { number: nth } if data_number == nth && is_fetch(asked) => {
                 let is_altered = alter::corrupt_fetched(asked, frame, &mut random);
                 (Kind::CorruptFetched, is_altered)
             }

@@ -58,6 +58,24 @@ impl Kind {
         Self::ShortAnswer,
         Self::ShortLife,
     ];
+
+    /// What a consumer can meet.
+    pub(crate) const OF_DUMPS: &'static [Self] = &[
+        Self::Refused,
+        Self::CutRequest,
+        Self::CutAnswer,
+        Self::SlowRequests,
+        Self::SlowAnswers,
+        Self::HeldAnswers,
+        Self::DroppedAnswer,
+        Self::SkippedAnswer,
+        Self::DoubtfulAnswer,
+        Self::CorruptFetched,
+        Self::CorruptLength,
+        Self::CorruptCorrelation,
+        Self::ShortAnswer,
+        Self::ShortLife,
+    ];
 }
 
 /// How a connection ends.
@@ -80,6 +98,8 @@ pub(crate) struct Menu {
     /// How long a connection lives, in milliseconds.
     pub(crate) life_ms: RangeInclusive<usize>,
     pub(crate) endings: &'static [Ending],
+    /// Before every answer: without, a job on one machine is over before much can happen to it.
+    pub(crate) latency: Duration,
     /// What becomes of all of them, whatever could be drawn.
     pub(crate) fixed: Option<Fate>,
 }
@@ -90,10 +110,12 @@ impl Menu {
         kinds: &[],
         life_ms: 0..=0,
         endings: &[],
+        latency: Duration::ZERO,
         fixed: Some(Fate {
             trouble: Trouble::None,
             life: None,
             ending: Ending::Closed,
+            latency: Duration::ZERO,
         }),
     };
 
@@ -111,8 +133,13 @@ impl Menu {
             kinds,
             life_ms: 500..=1_500,
             endings: &ENDINGS,
+            latency: Duration::ZERO,
             fixed: None,
         }
+    }
+
+    pub(crate) const fn with_latency(self, latency: Duration) -> Self {
+        Self { latency, ..self }
     }
 }
 
@@ -219,6 +246,7 @@ pub(crate) struct Fate {
     /// `None`: it lives on.
     pub(crate) life: Option<Duration>,
     pub(crate) ending: Ending,
+    pub(crate) latency: Duration,
 }
 
 impl Fate {
@@ -232,6 +260,7 @@ impl Fate {
             trouble: Trouble::draw(random, kind),
             life: Some(Duration::from_millis(life as u64)),
             ending: menu.endings[random.within(0, menu.endings.len() - 1)],
+            latency: menu.latency,
         }
     }
 }

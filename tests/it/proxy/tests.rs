@@ -5,14 +5,20 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use broker::{Config, Server, Storage};
+use bytes::Bytes;
+use kafka_protocol::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use kafka_protocol::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_protocol::messages::{
-    ApiKey, ApiVersionsRequest, DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest,
+    ApiKey, ApiVersionsRequest, DescribeClusterRequest, FetchRequest, FetchResponse,
+    FindCoordinatorRequest, MetadataRequest, ProduceRequest,
 };
 use kafka_protocol::protocol::{Request, StrBytes};
-use protocol::frame::{SIZE_BYTES, decode_response, encode_request, read_response};
+use protocol::frame::{
+    SIZE_BYTES, decode_response, encode_request, encode_response, read_response,
+};
 
 use super::Proxy;
-use super::alter::covered;
+use super::alter::{self, Asked, covered};
 use super::fate::{Ending, Fate, Kind, Menu, Pace, Place, Trouble};
 use crate::kafka::lines::Random;
 
@@ -25,6 +31,7 @@ fn always(trouble: Trouble, ending: Ending) -> Menu {
         trouble,
         life: None,
         ending,
+        latency: Duration::ZERO,
     })
 }
 
@@ -221,6 +228,7 @@ fn a_life_ends_although_nothing_passes() {
         trouble: Trouble::None,
         life: Some(Duration::from_millis(20)),
         ending: Ending::Closed,
+        latency: Duration::ZERO,
     });
     let (proxy, client) = through(&server, menu);
     assert_eq!(rest(&client), Some(Vec::new()));
@@ -250,4 +258,55 @@ fn the_same_seed_draws_the_same_fates() {
     };
     assert_eq!(draw(3), draw(3));
     assert_ne!(draw(3), draw(4));
+}
+
+/// Bits are flipped where the CRC covers them, one at a time, in either direction.
+#[test]
+fn one_bit_of_a_batch_is_another() {
+    let batch = [7; 90];
+    let mut batch = batch.to_vec();
+    batch[8..12].copy_from_slice(&78_i32.to_be_bytes());
+    let data = PartitionProduceData::default().with_records(Some(Bytes::from(batch.clone())));
+    let topic = TopicProduceData::default().with_partition_data(vec![data]);
+    let request = ProduceRequest::default().with_topic_data(vec![topic]);
+    let mut sent = Vec::new();
+    encode_request(&request, 9, 1, "test", &mut sent).unwrap();
+
+    let data = PartitionData::default().with_records(Some(Bytes::from(batch)));
+    let topic = FetchableTopicResponse::default().with_partitions(vec![data]);
+    let response = FetchResponse::default().with_responses(vec![topic]);
+    let mut given = Vec::new();
+    encode_response::<FetchRequest>(&response, 12, 1, &mut given).unwrap();
+    let asked = Asked {
+        api: ApiKey::Fetch,
+        version: 12,
+        correlation_id: 1,
+    };
+
+    let mut random = Random(7);
+    for _ in 0..200 {
+        let mut altered = sent.clone();
+        assert!(alter::corrupt_batch(&mut altered, &mut random));
+        assert_one_covered_bit(&sent, &altered);
+        let mut altered = given.clone();
+        assert!(alter::corrupt_fetched(&asked, &mut altered, &mut random));
+        assert_one_covered_bit(&given, &altered);
+    }
+}
+
+#[track_caller]
+fn assert_one_covered_bit(frame: &[u8], altered: &[u8]) {
+    // The batch is the only place where six sevens follow each other.
+    let batch = frame.windows(6).position(|bytes| bytes == [7; 6]).unwrap();
+    let other: Vec<usize> = (0..frame.len())
+        .filter(|&at| frame[at] != altered[at])
+        .collect();
+    let [at] = other[..] else {
+        panic!("bytes {other:?} are others");
+    };
+    assert!(
+        (batch + 17..batch + 90).contains(&at),
+        "byte {at} of a batch at {batch}"
+    );
+    assert_eq!((frame[at] ^ altered[at]).count_ones(), 1);
 }
