@@ -12,6 +12,11 @@
 //! RINGMAIN_INPUTS=100000000 cargo test --release --test hostile
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    reason = "seeds and counts, for whoever looks at a failure"
+)]
+
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
 
