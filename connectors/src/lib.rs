@@ -6,4 +6,5 @@ pub mod data;
 pub mod file;
 pub mod java;
 pub mod predicates;
+pub mod registry;
 pub mod transforms;

@@ -9,11 +9,12 @@ mod boolean;
 mod byte_array;
 mod json;
 mod number;
+mod simple_header;
 mod string;
 
 use std::fmt;
 
-use crate::config::{Check, Importance, Key, Props};
+use crate::config::{Check, ConfigDef, Importance, Key, Props};
 use crate::data::{Result, Schema, SchemaAndValue, Value};
 
 pub use boolean::BooleanConverter;
@@ -23,6 +24,7 @@ pub use number::{
     DoubleConverter, FloatConverter, IntegerConverter, LongConverter, Number, NumberConverter,
     ShortConverter,
 };
+pub use simple_header::SimpleHeaderConverter;
 pub use string::StringConverter;
 
 /// What a converter was asked to convert, as its configuration says (`converter.type`).
@@ -116,6 +118,80 @@ impl<T: Converter> HeaderConverter for T {
         self.decode(topic, bytes)
     }
 }
+
+/// Makes a converter of keys or values with these settings, without the prefix of its side.
+pub type MakeConverter = fn(&Props, ConverterType) -> Result<Box<dyn Converter>>;
+
+/// A class of converter that a configuration can name.
+#[derive(Debug, Clone, Copy)]
+pub struct ConverterClass {
+    /// Java's full name.
+    pub name: &'static str,
+    pub config: fn() -> ConfigDef,
+    /// A converter of keys or values; none of a class that is only for headers.
+    pub converter: Option<MakeConverter>,
+    pub header_converter: fn(&Props) -> Result<Box<dyn HeaderConverter>>,
+}
+
+/// A row of the table: a class for keys, values and headers.
+macro_rules! class {
+    ($name:literal, $type:ty) => {
+        ConverterClass {
+            name: $name,
+            config: <$type>::config,
+            converter: Some(|props, kind| Ok(Box::new(<$type>::new(props, kind)?))),
+            header_converter: |props| Ok(Box::new(<$type>::new(props, ConverterType::Header)?)),
+        }
+    };
+}
+
+/// Every bundled converter of Kafka 4.3.
+pub const CLASSES: &[ConverterClass] = &[
+    class!("org.apache.kafka.connect.json.JsonConverter", JsonConverter),
+    class!(
+        "org.apache.kafka.connect.storage.StringConverter",
+        StringConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.ByteArrayConverter",
+        ByteArrayConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.BooleanConverter",
+        BooleanConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.ShortConverter",
+        ShortConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.IntegerConverter",
+        IntegerConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.LongConverter",
+        LongConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.FloatConverter",
+        FloatConverter
+    ),
+    class!(
+        "org.apache.kafka.connect.converters.DoubleConverter",
+        DoubleConverter
+    ),
+    ConverterClass {
+        name: "org.apache.kafka.connect.storage.SimpleHeaderConverter",
+        config: SimpleHeaderConverter::config,
+        converter: None,
+        header_converter: |props| {
+            Ok(Box::new(SimpleHeaderConverter::new(
+                props,
+                ConverterType::Header,
+            )?))
+        },
+    },
+];
 
 /// The properties with `converter.type` set, as the runtime hands them to a converter.
 fn typed(props: &Props, kind: ConverterType) -> Props {

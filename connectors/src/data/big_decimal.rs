@@ -176,6 +176,9 @@ impl FromStr for BigDecimal {
 }
 
 fn parse(text: &str) -> Option<BigDecimal> {
+    if !text.is_ascii() {
+        return parse(&with_ascii_digits(text)?);
+    }
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, parse_exponent(exponent)?),
         None => (text, 0),
@@ -193,6 +196,15 @@ fn parse(text: &str) -> Option<BigDecimal> {
     let magnitude: BigInt = digits.parse().ok()?;
     let unscaled = if negative { -magnitude } else { magnitude };
     Some(BigDecimal::new(unscaled, i32::try_from(scale).ok()?))
+}
+
+/// Digits of any script are digits to Java.
+fn with_ascii_digits(text: &str) -> Option<String> {
+    let ascii = |c: char| match crate::java::decimal_digit(c) {
+        Some(digit) => char::from_digit(u32::from(digit), 10),
+        None => c.is_ascii().then_some(c),
+    };
+    text.chars().map(ascii).collect()
 }
 
 fn parse_exponent(text: &str) -> Option<i64> {

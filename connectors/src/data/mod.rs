@@ -25,6 +25,7 @@ mod structs;
 mod text;
 mod validate;
 mod value;
+pub mod values;
 
 pub use big_decimal::BigDecimal;
 pub use builder::SchemaBuilder;

@@ -56,6 +56,8 @@ const NAMES: [(&str, Kind); 28] = [
 ];
 
 impl Charset {
+    pub const UTF_8: Self = Self(Kind::Utf8);
+
     pub fn by_name(name: &str) -> Option<Self> {
         let lower = name.to_ascii_lowercase();
         if let Some((_, kind)) = NAMES.iter().find(|(known, _)| *known == lower) {

@@ -13,6 +13,7 @@ pub mod regex;
 pub use calendar::{Civil, DateText};
 pub use charset::Charset;
 pub use collections::{hash_order, put, split, trim};
+pub(crate) use date_format::decimal_digit;
 pub use date_format::iso_text;
 pub use floating::{DoubleText, FloatText};
 pub use numbers::{parse_int, to_int};

@@ -5,26 +5,23 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use connectors::config::{ConfigDef, Props};
-use connectors::converters::{
-    BooleanConverter, ByteArrayConverter, ConverterType, DoubleConverter, Encoded, FloatConverter,
-    HeaderConverter, IntegerConverter, JsonConverter, LongConverter, ShortConverter,
-    StringConverter,
-};
-use connectors::data::{ConnectError, Result};
+use connectors::converters::{Converter, ConverterType, Encoded, HeaderConverter};
+use connectors::data::Result;
+use connectors::registry::Registry;
 use serde_json::Value as Json;
 
 use super::{Case, Outcome, check, codec, not_unicode, settings};
 
 /// Converters that were made, by class, configuration and what they convert.
 #[derive(Debug, Default)]
-struct Converters(HashMap<String, Box<dyn HeaderConverter>>);
+struct Converters(HashMap<String, Made>);
 
 impl Converters {
-    fn get(&mut self, case: &Case) -> Result<&mut Box<dyn HeaderConverter>> {
+    fn get(&mut self, case: &Case) -> Result<&mut Made> {
         let kind = kind(case);
         let name = format!("{} {kind:?} {}", case.text("class"), case.json["config"]);
         if !self.0.contains_key(&name) {
-            let made = make(case.text("class"), &case.config(), kind)?;
+            let made = Made::new(case.text("class"), &case.config(), kind)?;
             self.0.insert(name.clone(), made);
         }
         Ok(self.0.get_mut(&name).expect("it was just made"))
@@ -42,8 +39,12 @@ impl Converters {
             let schema = codec::schema(&case.json["schema"]).ok_or_else(not_unicode)?;
             let value = codec::value(&case.json["value"]).ok_or_else(not_unicode)?;
             let mut out = b"before".to_vec();
-            let encoded =
-                converter.encode_header("topic", "header", schema.as_ref(), &value, &mut out);
+            let encoded = match converter {
+                Made::Data(data) => data.encode("topic", schema.as_ref(), &value, &mut out),
+                Made::Header(header) => {
+                    header.encode_header("topic", "header", schema.as_ref(), &value, &mut out)
+                }
+            };
             if encoded.is_err() {
                 assert_eq!(out, b"before", "an error leaves the buffer as it was");
             }
@@ -55,7 +56,10 @@ impl Converters {
         let bytes = case.json["bytes"]
             .as_str()
             .map(|text| BASE64.decode(text).expect("base64"));
-        let pair = converter.decode_header("topic", "header", bytes.as_deref())?;
+        let pair = match converter {
+            Made::Data(data) => data.decode("topic", bytes.as_deref())?,
+            Made::Header(header) => header.decode_header("topic", "header", bytes.as_deref())?,
+        };
         Ok(codec::of_pair(&pair))
     }
 }
@@ -70,41 +74,29 @@ fn kind(case: &Case) -> ConverterType {
     }
 }
 
-fn make(class: &str, props: &Props, kind: ConverterType) -> Result<Box<dyn HeaderConverter>> {
-    Ok(match simple_name(class) {
-        "JsonConverter" => Box::new(JsonConverter::new(props, kind)?),
-        "StringConverter" => Box::new(StringConverter::new(props, kind)?),
-        "ByteArrayConverter" => Box::new(ByteArrayConverter::new(props, kind)?),
-        "BooleanConverter" => Box::new(BooleanConverter::new(props, kind)?),
-        "ShortConverter" => Box::new(ShortConverter::new(props, kind)?),
-        "IntegerConverter" => Box::new(IntegerConverter::new(props, kind)?),
-        "LongConverter" => Box::new(LongConverter::new(props, kind)?),
-        "FloatConverter" => Box::new(FloatConverter::new(props, kind)?),
-        "DoubleConverter" => Box::new(DoubleConverter::new(props, kind)?),
-        other => {
-            return Err(ConnectError::connect(format!(
-                "no converter is called {other}"
-            )));
-        }
-    })
+/// The one converter that a case is about.
+#[derive(Debug)]
+enum Made {
+    Data(Box<dyn Converter>),
+    Header(Box<dyn HeaderConverter>),
 }
 
-fn config(class: &str) -> ConfigDef {
-    match simple_name(class) {
-        "JsonConverter" => JsonConverter::config(),
-        "StringConverter" => StringConverter::config(),
-        "ByteArrayConverter" => ByteArrayConverter::config(),
-        "BooleanConverter" => BooleanConverter::config(),
-        "ShortConverter" => ShortConverter::config(),
-        "IntegerConverter" => IntegerConverter::config(),
-        "LongConverter" => LongConverter::config(),
-        "FloatConverter" => FloatConverter::config(),
-        _ => DoubleConverter::config(),
+impl Made {
+    fn new(class: &str, props: &Props, kind: ConverterType) -> Result<Self> {
+        let registry = Registry::bundled();
+        let class = registry.converter(class)?;
+        Ok(match class.converter {
+            Some(make) if kind != ConverterType::Header => Self::Data(make(props, kind)?),
+            _ => Self::Header((class.header_converter)(props)?),
+        })
     }
 }
 
-fn simple_name(class: &str) -> &str {
-    class.rsplit('.').next().unwrap_or(class)
+fn config(class: &str) -> ConfigDef {
+    (Registry::bundled()
+        .converter(class)
+        .expect("it is bundled")
+        .config)()
 }
 
 const HALF_A_PAIR: &str = "a string here cannot hold half a surrogate pair";
@@ -161,4 +153,12 @@ fn json_does_what_java_does() {
     let run = |case: &Case| converters.run(case);
     let differ = check("converters/json.jsonl.gz", run, differs);
     assert_eq!(differ, [(HALF_A_PAIR, 38)].into());
+}
+
+#[test]
+fn simple_headers_are_what_java_makes_of_them() {
+    let mut converters = Converters::default();
+    let run = |case: &Case| converters.run(case);
+    let differ = check("converters/headers.jsonl.gz", run, differs);
+    assert_eq!(differ, [(HALF_A_PAIR, 3)].into());
 }

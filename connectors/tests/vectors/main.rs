@@ -9,6 +9,7 @@ mod converters;
 mod library;
 mod settings;
 mod transforms;
+mod values;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 
 use calendar::Fields;
 use field::{Field, Given};
-pub(super) use number::digit as decimal_digit;
+pub(crate) use number::digit as decimal_digit;
 
 /// A pattern that Java would refuse. The message is `IllegalArgumentException`'s.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -8,7 +8,7 @@ const ZEROS: [u32; 37] = [
     0x1b50, 0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0xff10,
 ];
 
-pub(in crate::java) fn digit(c: char) -> Option<u8> {
+pub(crate) fn digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.to_digit(10).and_then(|digit| u8::try_from(digit).ok());
     }
