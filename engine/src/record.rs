@@ -132,6 +132,11 @@ pub enum Next<'a> {
         /// How many.
         bytes: usize,
     },
+    /// The first `bytes` of the window, at least one, are of no record: an empty line among envelopes.
+    Skip {
+        /// How many.
+        bytes: usize,
+    },
     /// A record ends with the first `bytes` of the window that is refused; its beginning may have been
     /// passed.
     Refused {

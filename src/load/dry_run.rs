@@ -68,7 +68,7 @@ fn show(options: &LoadOptions, inputs: &Inputs) -> Result<usize, LoadError> {
                     at += bytes;
                     shown += 1;
                 }
-                Next::Pass { bytes } => at += bytes,
+                Next::Pass { bytes } | Next::Skip { bytes } => at += bytes,
                 Next::Refused { bytes, reason } => {
                     tracing::warn!("would be refused: {reason}");
                     at += bytes;

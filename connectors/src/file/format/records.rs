@@ -54,6 +54,7 @@ impl FindRecords for Records {
             }
             Next::More { .. } => Found::More,
             Next::Pass { consumed } => Found::Pass { bytes: consumed },
+            Next::Skip { consumed } => Found::Skip { bytes: consumed },
             Next::TooLong {
                 consumed, bytes, ..
             } => Found::Refused {

@@ -472,6 +472,13 @@ fn take(
             passing.keep(&window[..bytes]);
             Taken::Passed(bytes)
         }
+        Next::Skip { bytes } => {
+            assert!(
+                bytes > 0 && passing.is_none(),
+                "what is passed is of a record"
+            );
+            Taken::Dealt(bytes)
+        }
         Next::Refused { bytes, reason } => {
             let passed = passing.get_or_insert_default();
             let range = position..position + passed.bytes + bytes as u64;

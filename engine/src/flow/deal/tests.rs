@@ -10,8 +10,8 @@ use super::*;
 use crate::feed::Filled;
 use crate::record::{Headers, InputRecord};
 
-/// Lines with an optional `key:`; a line that begins with `!` is refused; more than 100 bytes, which the topic
-/// does not take either, are passed.
+/// Lines with an optional `key:`; an empty one is no record; one that begins with `!` is refused;
+/// more than 100 bytes, which the topic does not take either, are passed.
 #[derive(Debug)]
 struct Lines {
     is_whole: bool,
@@ -36,6 +36,9 @@ impl Grammar for Lines {
         if std::mem::take(&mut self.is_passing) || line.len() > LINE_BYTES_MAX {
             let reason = "too long".to_owned();
             return Next::Refused { bytes, reason };
+        }
+        if line.is_empty() && !self.is_whole {
+            return Next::Skip { bytes };
         }
         if line.first() == Some(&b'!') && !self.is_whole {
             let reason = "refused".to_owned();
@@ -225,6 +228,9 @@ fn expected(rules: &DealRules, is_whole: bool, files: &[Vec<u8>]) -> Vec<(u32, O
         position += line.len() as u64;
         let content = line.strip_suffix(b"\n").unwrap_or(line);
         let by_chunk = rules.deal.partition(chunk);
+        if content.is_empty() && !is_whole {
+            continue;
+        }
         if content.len() > LINE_BYTES_MAX {
             found.push((by_chunk, None));
             continue;
@@ -293,12 +299,17 @@ fn check(rules: DealRules, is_whole: bool, files: &[Vec<u8>], sizes: &[usize]) {
             Out::Refused(record) => record.range.end - record.range.start,
         })
         .sum();
-    assert_eq!(taken, files.concat().len() as u64);
+    let lines = files
+        .iter()
+        .flat_map(|file| file.split_inclusive(|&byte| byte == b'\n'));
+    let skipped = lines.filter(|line| *line == b"\n" && !is_whole).count();
+    assert_eq!(taken + skipped as u64, files.concat().len() as u64);
 }
 
 fn files() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let line = prop_oneof![
         6 => "[ab]{0,2}:?[a-z]{0,30}",
+        1 => "",
         1 => "![a-z]{0,10}",
         1 => "[a-z]{50,200}",
     ];

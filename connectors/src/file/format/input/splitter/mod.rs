@@ -73,8 +73,9 @@ pub enum Next {
     /// Not yet a whole record: call again with the same bytes and more behind them, `needed` in all
     /// at least, or with the input's end.
     More { needed: usize },
-    /// A part of a record that is too long, or an empty line where those are no records. The next
-    /// window begins `consumed` bytes on.
+    /// An empty line where that is no record. The next window begins `consumed` bytes on.
+    Skip { consumed: usize },
+    /// A part of a record that is too long. The next window begins `consumed` bytes on.
     Pass { consumed: usize },
     /// A record ends here that is longer than the limit.
     TooLong {
@@ -187,7 +188,7 @@ impl Splitter {
                     Next::Record {
                         consumed,
                         value: Some(Range { start: 0, end: 0 }),
-                    } => Next::Pass { consumed },
+                    } => Next::Skip { consumed },
                     next => next,
                 })
             }

@@ -53,7 +53,7 @@ fn split(
                     .min(input.len())
                     .min(start + room);
             }
-            Next::Pass { consumed } => {
+            Next::Pass { consumed } | Next::Skip { consumed } => {
                 assert!(consumed > 0);
                 start += consumed;
             }
