@@ -1,7 +1,7 @@
 //! OffsetCommit (key 8), versions 2 to 9.
 //!
 //! v2 to v4 retention time, which is not heeded: offsets stay · v6 leader epochs · v7 static members
-//! (KIP-345) · v8 flexible · v9 STALE_MEMBER_EPOCH, which is of another protocol
+//! (KIP-345) · v8 flexible · v9 GROUP_ID_NOT_FOUND
 //!
 //! What a request commits is there after a death of the broker as a whole or not at all.
 
@@ -29,10 +29,7 @@ pub(super) fn handle(call: &mut Call<'_>, body: &[u8]) -> Result<Answer, Request
     for topic in &request.topics {
         let mut answers = Vec::new();
         for partition in &topic.partitions {
-            let commit = match refused {
-                Some(code) => Err(code),
-                None => checked(call, topic, partition),
-            };
+            let commit = checked(call, topic, partition, refused);
             let code = commit.as_ref().err().copied().unwrap_or(ErrorCode::NONE);
             commits.extend(commit);
             let answer = OffsetCommitResponsePartition::default();
@@ -60,13 +57,19 @@ fn may_commit(call: &Call<'_>, request: &OffsetCommitRequest) -> Result<(), Erro
         instance: request.group_instance_id.as_deref(),
         generation: request.generation_id_or_member_epoch,
     };
-    call.groups(|groups| groups.check_commit(group, claim))
+    let otherwise = match call.version {
+        9.. => ErrorCode::GROUP_ID_NOT_FOUND,
+        _ => ErrorCode::ILLEGAL_GENERATION,
+    };
+    call.groups(|groups| groups.check_commit(group, claim, otherwise))
 }
 
+/// What is wrong with a partition comes before what is wrong with the member, as at Apache's.
 fn checked(
     call: &Call<'_>,
     topic: &OffsetCommitRequestTopic,
     partition: &OffsetCommitRequestPartition,
+    refused: Option<ErrorCode>,
 ) -> Result<Commit, ErrorCode> {
     let known = call.topic(topic.name.as_str(), Uuid::nil())?;
     let index = partition.partition_index;
@@ -75,6 +78,9 @@ fn checked(
     let metadata = metadata.map(ToString::to_string).unwrap_or_default();
     if !exists {
         return Err(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    }
+    if let Some(code) = refused {
+        return Err(code);
     }
     if metadata.len() > METADATA_BYTES_MAX {
         return Err(ErrorCode::OFFSET_METADATA_TOO_LARGE);

@@ -22,6 +22,9 @@ use protocol::error_code::ErrorCode;
 
 use super::Committed;
 
+/// `offsets.retention.check.interval.ms`: when Apache's coordinator drops a group of nobody.
+const KEPT_EMPTY_MS: i64 = 600_000;
+
 /// Where a group stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
@@ -167,6 +170,8 @@ pub(crate) struct Group {
     /// Somebody who waits may have an answer.
     pub(super) has_news: bool,
     pub(super) initial_delay_ms: i64,
+    /// When its last member went.
+    empty_since_ms: i64,
 }
 
 impl Group {
@@ -188,12 +193,17 @@ impl Group {
             tickets: 0,
             has_news: false,
             initial_delay_ms,
+            empty_since_ms: 0,
         }
     }
 
-    /// Nobody would miss it.
-    pub(super) fn is_nothing(&self) -> bool {
-        self.state == State::Empty && self.pending.is_empty() && self.offsets.is_empty()
+    /// Nobody would miss it: it never had a member, or none for a long time.
+    pub(super) fn is_nothing(&self, now_ms: i64) -> bool {
+        let idle_ms = now_ms.saturating_sub(self.empty_since_ms);
+        self.state == State::Empty
+            && self.pending.is_empty()
+            && self.offsets.is_empty()
+            && (self.generation == 0 || idle_ms >= KEPT_EMPTY_MS)
     }
 
     /// Carries out what is due.
@@ -315,6 +325,7 @@ impl Group {
         if self.members.is_empty() {
             self.generation = self.generation.wrapping_add(1).max(0);
             self.state = State::Empty;
+            self.empty_since_ms = now_ms;
             self.protocol = None;
             self.leader = None;
             return;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Offsets survive the broker's death; members do not: they are told UNKNOWN_MEMBER_ID by the next
-//! broker and join again, as clients do. A group without members and offsets is forgotten at once.
-//! Offsets do not expire.
+//! broker and join again, as clients do. A group without members and offsets is forgotten after ten
+//! minutes. Offsets do not expire.
 //!
 //! Nothing here has a thread: what time-outs bring about is carried out when somebody asks, and
 //! those who wait ask again when it is due.
@@ -92,7 +92,7 @@ impl Groups {
             }
         };
         let store = Store::open(&folder.join("group-offsets"), syncs, &mut take)?;
-        by_name.retain(|_, group| !group.is_nothing());
+        by_name.retain(|_, group| !group.is_nothing(0));
         Ok(Self::with(by_name, store, initial_delay_ms))
     }
 
@@ -113,7 +113,7 @@ impl Groups {
         for group in inner.by_name.values_mut() {
             group.tick(now_ms);
         }
-        inner.by_name.retain(|_, group| !group.is_nothing());
+        inner.by_name.retain(|_, group| !group.is_nothing(now_ms));
         Open { inner, now_ms }
     }
 
@@ -255,13 +255,19 @@ impl Open<'_> {
         group.leave(now_ms, member_id, instance)
     }
 
-    /// Whether who claims this may commit to the group.
-    pub(crate) fn check_commit(&mut self, name: &str, claim: Claim<'_>) -> Result<(), ErrorCode> {
+    /// Whether who claims this may commit to the group; if there is none, a member is told
+    /// `otherwise`.
+    pub(crate) fn check_commit(
+        &mut self,
+        name: &str,
+        claim: Claim<'_>,
+        otherwise: ErrorCode,
+    ) -> Result<(), ErrorCode> {
         let now_ms = self.now_ms;
         let group = if claim.generation < 0 {
             self.made(name)?
         } else {
-            self.known(name, ErrorCode::ILLEGAL_GENERATION)?
+            self.known(name, otherwise)?
         };
         group.check_commit(now_ms, claim)
     }
@@ -341,7 +347,9 @@ impl Open<'_> {
 
     /// Ends what was asked; says whether somebody who waits may have an answer now.
     pub(crate) fn finish(mut self) -> bool {
-        self.inner.by_name.retain(|_, group| !group.is_nothing());
+        let now_ms = self.now_ms;
+        let groups = &mut self.inner.by_name;
+        groups.retain(|_, group| !group.is_nothing(now_ms));
         let mut has_news = false;
         for group in self.inner.by_name.values_mut() {
             has_news |= std::mem::take(&mut group.has_news);

@@ -1,7 +1,9 @@
 //! Groups at the embedded broker, by the clients that people have: kcat, Java's consumer, and the
 //! tools around it.
 
+mod beside;
 mod member;
+mod peer;
 
 use std::thread;
 

@@ -1,5 +1,7 @@
 //! Members that come, wait, fall silent, go, and come back.
 
+mod schedules;
+
 use super::*;
 
 const SESSION_MS: i64 = 10_000;
@@ -219,8 +221,12 @@ fn who_falls_silent_is_put_out_and_the_rest_goes_on() {
     assert_eq!(look, stage.now_ms + 1);
     stage.now_ms += 1;
     assert_eq!(stage.poll(&waits).unwrap().unwrap().generation, 2);
-    // Now this one never asks for its assignment, and a group of nobody is none.
+    // Now this one never asks for its assignment, and a group of nobody is none after a while.
     stage.now_ms += REBALANCE_MS;
+    assert_eq!(stage.state(), Some(State::Empty));
+    stage.now_ms += 599_999;
+    assert_eq!(stage.state(), Some(State::Empty));
+    stage.now_ms += 1;
     assert_eq!(stage.state(), None);
 }
 
@@ -368,7 +374,7 @@ fn a_static_member_comes_back_without_a_rebalance() {
     let joined = stage.join_now(&old).unwrap();
     assert_eq!((joined.leader, joined.members.len()), (after.member_id, 0));
     stage.now_ms += SESSION_MS;
-    assert_eq!(stage.state(), None);
+    assert_eq!(stage.state(), Some(State::Empty));
 }
 
 #[test]
@@ -436,7 +442,7 @@ fn who_leaves_is_gone_at_once() {
     assert_eq!(leave("other", Some("i")), ErrorCode::FENCED_INSTANCE_ID);
     assert_eq!(leave("", Some("j")), ErrorCode::UNKNOWN_MEMBER_ID);
     assert_eq!(leave("", Some("i")), ErrorCode::NONE);
-    assert_eq!(stage.state(), None);
+    assert_eq!(stage.state(), Some(State::Empty));
 }
 
 fn committed(offset: i64) -> Committed {
@@ -451,7 +457,8 @@ fn committed(offset: i64) -> Committed {
 #[test]
 fn only_members_commit_while_there_are_any() {
     let stage = Stage::new();
-    let check = |claim| stage.ask(|groups| groups.check_commit("g", claim));
+    let none = ErrorCode::ILLEGAL_GENERATION;
+    let check = |claim| stage.ask(|groups| groups.check_commit("g", claim, none));
     let by_hand = Claim {
         member_id: "",
         instance: None,
