@@ -104,7 +104,7 @@ impl Partition {
             if let Some(refused) = self.refused.front()
                 && pending.is_none_or(|start| start >= refused.end)
             {
-                self.slot.position = refused.end;
+                self.slot.position = self.slot.position.max(refused.end);
                 self.slot.rejects += 1;
                 self.refused.pop_front();
                 has_changed = true;

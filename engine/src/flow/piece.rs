@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use protocol::records::header::Compression;
 
-use super::deal::Dealt;
+use super::deal::{Dealt, RecordPlace};
 use crate::memory::Buffer;
 
 /// Bytes of input before a position by which a resume knows that the file is the same.
@@ -53,8 +53,8 @@ pub(crate) struct Kept {
     pub(crate) section_bytes: usize,
     /// How it is compressed; `None`: not looked at yet.
     pub(crate) compression: Option<Compression>,
-    /// Where its records begin in the input, from the range's start on; see [`Dealt::begins`].
-    pub(crate) begins: Vec<u32>,
+    /// Where its records lie in the input; see [`Dealt::places`].
+    pub(crate) places: Vec<RecordPlace>,
     /// The records' own times: the first one's, and the newest.
     pub(crate) timestamps: Option<(i64, i64)>,
 }
@@ -88,7 +88,7 @@ impl Piece {
             buffer: Some(batch.buffer),
             section_bytes: batch.written,
             compression: None,
-            begins: batch.begins,
+            places: batch.places,
             timestamps: batch.base_timestamp.map(|base| (base, max_timestamp)),
         };
         Self {

@@ -11,8 +11,9 @@ use engine::flow::config::{
     ClientConfig, LoadConfig, LoadObserver, PartitionStart, Progress, Reject,
 };
 use engine::flow::resume::{GoOn, Resume, ResumeError, Resumed, identity};
-use engine::flow::survey::Survey;
-use engine::flow::to_kafka::{FlowError, ToKafka};
+use engine::flow::survey::{Cutting, Survey};
+use engine::flow::to_kafka::{FlowError, SequentialConfig, ToKafka};
+use engine::flow::{DealtSurvey, Reread};
 use engine::io::Io;
 use engine::positions::{
     DIRECTION_LOAD, Fresh, InputIdentity, JobHeader, KIND_JOB, LaneProducer, PartitionSlot,
@@ -23,7 +24,7 @@ use protocol::client::producer::Timing;
 
 use crate::log::TOPIC;
 use crate::oracle;
-use crate::plan::{Files, Plan};
+use crate::plan::{Dealt, Files, Plan};
 
 /// Turns after which a load is taken to hang.
 const TURNS_MAX: u64 = 200_000;
@@ -211,7 +212,13 @@ impl Job {
         )?;
         self.progress = Arc::default();
         let progress = Arc::clone(&self.progress);
-        let mut flow = ToKafka::new(io, config, cluster, lanes, progress, observer)?;
+        let mut flow = if self.plan.window_chunks == 0 {
+            ToKafka::new(io, config, cluster, lanes, progress, observer)?
+        } else {
+            let positions = lanes.iter().flatten().map(|start| start.slot.position);
+            let sequential = self.sequential(positions.min().unwrap_or(0));
+            ToKafka::sequential(io, config, cluster, lanes, progress, observer, sequential)?
+        };
         let mut turn = 0;
         loop {
             if around.dies(turn) {
@@ -230,6 +237,26 @@ impl Job {
         match report.failure {
             Some(error) => Err(error.into()),
             None => Ok(!report.was_stopped),
+        }
+    }
+
+    /// One reader from `position` on.
+    fn sequential(&self, position: u64) -> SequentialConfig {
+        let dealt = Dealt {
+            plan: &self.plan,
+            input: &self.files.input,
+        };
+        let (feed, grammar) = dealt.reread(position).expect("files are opened later");
+        SequentialConfig {
+            feed,
+            is_threaded: false,
+            grammar,
+            rules: self.plan.deal_rules(),
+            position,
+            // Little: the reader has to wait now and then.
+            memory_bytes: 100_000,
+            is_rereadable: true,
+            linger: Duration::from_millis(5),
         }
     }
 
@@ -276,10 +303,19 @@ impl Job {
             slot,
             leader: leader(partition),
         });
-        let mut survey = Survey::new(&config.input, config.rules, config.record_bytes_max);
+        let dealt = Dealt {
+            plan: &self.plan,
+            input: &config.input,
+        };
+        let survey = if self.plan.window_chunks == 0 {
+            &mut Survey::new(&config.input, config.rules, config.record_bytes_max)
+                as &mut dyn Cutting
+        } else {
+            &mut DealtSurvey::new(&dealt, self.plan.deal_rules())
+        };
         let decided = Resume {
             control,
-            survey: &mut survey,
+            survey,
             topic: TOPIC,
             topic_id: self.topic_id,
             timeout: Duration::from_secs(60),

@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::flow::CutRules;
+use connectors::file::feed::{Source, SourceFeed};
+use connectors::file::format::Records;
+use connectors::file::format::input::{Grammar, LineOptions, Parser};
+use engine::feed::FeedError;
 use engine::flow::config::Rate;
+use engine::flow::{CutRules, DealRules, Reading, Reread};
 use engine::input::{Deal, Input, InputFile};
 use engine::positions::FrozenSettings;
+use protocol::partitioner::Partitioner;
 use protocol::records::header::Compression;
 use tempfile::TempDir;
 
@@ -34,6 +39,8 @@ pub(crate) struct Plan {
     /// Where producers begin: near an end, so that it is passed.
     pub(crate) first_sequence: i32,
     pub(crate) first_epoch: Option<i16>,
+    /// Where one reader deals records out: chunks of a window. 0: chunks are cut by themselves.
+    pub(crate) window_chunks: u32,
 }
 
 impl Plan {
@@ -62,7 +69,31 @@ impl Plan {
             delivery: Duration::from_secs(120),
             first_sequence: -1,
             first_epoch: None,
+            window_chunks: 0,
         }
+    }
+
+    /// How one reader deals records out.
+    pub(crate) fn deal_rules(&self) -> DealRules {
+        DealRules {
+            deal: self.rules.deal,
+            window_chunks: u64::from(self.window_chunks),
+            batch_bytes_max: self.rules.batch_bytes_max,
+            record_bytes_max: self.record_bytes_max,
+            partitioner: Partitioner::default(),
+            takes_named_partition: false,
+        }
+    }
+
+    /// Lines as split mode takes them.
+    fn records(&self) -> Records {
+        let grammar = Grammar::Lines {
+            delimiter: vec![self.rules.delimiter],
+            strip_cr: self.rules.crlf_strip,
+        };
+        let parser = Parser::line(LineOptions::default()).expect("the default can be meant");
+        let bytes_max = usize::try_from(self.record_bytes_max).expect("small");
+        Records::new(grammar, parser, bytes_max)
     }
 
     /// Whether the record cannot come into the topic.
@@ -96,8 +127,29 @@ impl Plan {
             acks: -1,
             compression: self.compression.code(),
             lanes: self.lanes,
-            window_chunks: 0,
+            window_chunks: self.window_chunks,
         }
+    }
+}
+
+/// What one reader deals out.
+#[derive(Debug)]
+pub(crate) struct Dealt<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) input: &'a Input,
+}
+
+impl Reread for Dealt<'_> {
+    fn reread(&self, position: u64) -> Result<Reading, FeedError> {
+        let source = |file: &InputFile| Source::File {
+            path: file.path.clone(),
+            inode: file.inode,
+            size: file.size,
+            is_compressed: false,
+        };
+        let sources = self.input.files().iter().map(source).collect();
+        let feed = SourceFeed::new(sources, position, 0);
+        Ok((Box::new(feed), Box::new(self.plan.records())))
     }
 }
 

@@ -17,6 +17,15 @@ const CLASS_BYTES_MIN: usize = 8 << 10;
 /// Classes that are kept for reuse.
 const CLASSES: usize = 12;
 
+/// Where a record of a batch lies in the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// From the range's start on.
+    pub(crate) begin: u32,
+    /// Its delimiter too.
+    pub(crate) bytes: u32,
+}
+
 /// A batch's records, framed, and which of the input they are.
 #[derive(Debug)]
 pub(crate) struct Dealt {
@@ -29,9 +38,8 @@ pub(crate) struct Dealt {
     pub(crate) range: Range<u64>,
     /// Bytes of input that its records took.
     pub(crate) input_bytes: u64,
-    /// Where each record begins, from the range's start on. Empty where records are whole lines that lie
-    /// side by side.
-    pub(crate) begins: Vec<u32>,
+    /// Where each record lies. Empty where records are whole lines, side by side.
+    pub(crate) places: Vec<Placed>,
     /// The first record's own time, if it has one; else all have the time of sending.
     pub(crate) base_timestamp: Option<i64>,
     pub(crate) max_timestamp: i64,
@@ -45,7 +53,7 @@ impl Dealt {
             records: 0,
             range: position..position,
             input_bytes: 0,
-            begins: Vec::new(),
+            places: Vec::new(),
             base_timestamp: None,
             max_timestamp: i64::MIN,
         }
@@ -68,13 +76,24 @@ impl Dealt {
         if records == self.records {
             return self.range.end;
         }
-        if let Some(&begin) = self.begins.get(records as usize) {
-            return self.range.start + u64::from(begin);
+        match self.places.get(records as usize) {
+            Some(next) => self.range.start + u64::from(next.begin),
+            None => self.range.start + self.bytes_of(records),
+        }
+    }
+
+    /// Bytes of input that the first `records` records take.
+    pub(crate) fn bytes_of(&self, records: u32) -> u64 {
+        if records == self.records {
+            return self.input_bytes;
+        }
+        let first = records as usize;
+        if let Some(places) = self.places.get(..first) {
+            return places.iter().map(|place| u64::from(place.bytes)).sum();
         }
         // Whole lines, side by side: each takes its value and a delimiter.
-        let mut values = records_in(self.section(), self.records);
-        let bytes: usize = values.by_ref().take(records as usize).map(|v| v + 1).sum();
-        self.range.start + bytes as u64
+        let values = records_in(self.section(), self.records).take(first);
+        values.map(|value| value as u64 + 1).sum()
     }
 
     /// The records.

@@ -24,7 +24,7 @@ use protocol::records::crc::crc32c;
 use protocol::records::header::HEADER_BYTES;
 use protocol::records::kernel::{Bounds, Framer, Stop};
 
-pub(crate) use frame::{Dealt, FrameMemory};
+pub(crate) use frame::{Dealt, FrameMemory, Placed as RecordPlace};
 pub(crate) use place::RefusedRecord;
 use place::{Placed, Table};
 pub use survey::{DealtSurvey, Reading, Reread};
@@ -310,6 +310,11 @@ impl Dealer {
             self.history.clear();
             let end = &bytes[bytes.len().saturating_sub(most)..];
             self.history.extend_from_slice(end);
+        }
+        // Whole lines are told apart by their delimiters: one without ends its batch.
+        let delimiter = self.grammar.whole_lines();
+        if filled.ends_file && delimiter.is_some() && self.history.last().copied() != delimiter {
+            self.table.close_all();
         }
         self.has_ended = filled.ends_input;
         self.spare = Some(buffer);

@@ -7,7 +7,7 @@ use protocol::records::builder::put_record;
 use protocol::records::header::HEADER_BYTES;
 
 use super::DealRules;
-use super::frame::{Dealt, FrameMemory};
+use super::frame::{Dealt, FrameMemory, Placed as Place};
 use crate::record::InputRecord;
 
 /// A record that goes into no batch.
@@ -38,7 +38,7 @@ pub(super) struct Table {
     /// What each partition's last batch came to: the room that the next one begins with.
     expected: Vec<usize>,
     done: VecDeque<Placed>,
-    /// Whether a batch notes where its records begin.
+    /// Whether a batch notes where its records lie.
     notes_begins: bool,
     pub(super) memory: FrameMemory,
     pub(super) now_ms: i64,
@@ -88,6 +88,7 @@ impl Table {
 
     /// The open batch of whole lines, with room for a batch of any size.
     pub(super) fn open_whole(&mut self, partition: u32, position: u64) -> &mut Dealt {
+        self.close_before_gap(partition, position);
         let bytes_max = self.rules.records_bytes_max();
         let open = self.open(partition, position, bytes_max);
         if open.capacity() < bytes_max {
@@ -96,6 +97,14 @@ impl Table {
         self.open[partition as usize]
             .as_mut()
             .expect("it was just opened")
+    }
+
+    /// Whole lines of a batch lie side by side: the partition's next chunk begins another.
+    fn close_before_gap(&mut self, partition: u32, position: u64) {
+        let open = self.open[partition as usize].as_ref();
+        if !self.notes_begins && open.is_some_and(|open| open.range.end != position) {
+            self.close(partition);
+        }
     }
 
     fn open(&mut self, partition: u32, position: u64, bytes: usize) -> &mut Dealt {
@@ -190,6 +199,7 @@ impl Table {
         if position < self.from(partition) {
             return;
         }
+        self.close_before_gap(partition, position);
         if self
             .try_place(partition, record, position, content.len())
             .is_ok()
@@ -311,8 +321,9 @@ impl Dealt {
         }
         if notes_begin {
             let begin = u32::try_from(position - self.range.start);
-            self.begins
-                .push(begin.expect("a window is smaller than that"));
+            let begin = begin.expect("a window is smaller than that");
+            let bytes = u32::try_from(input_bytes).expect("records are smaller than that");
+            self.places.push(Place { begin, bytes });
         }
         self.records += 1;
         self.written += bytes;

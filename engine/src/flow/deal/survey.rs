@@ -183,8 +183,9 @@ impl Cutting for DealtSurvey<'_> {
                 Some(Found::Batch(batch, tail)) => {
                     let count = u64::from(batch.records);
                     let taken = left.min(count);
-                    skipped.position = batch.end_of(u32::try_from(taken).expect("of a batch"));
-                    skipped.bytes += batch.input_bytes * taken / count;
+                    let records = u32::try_from(taken).expect("of a batch");
+                    skipped.position = batch.end_of(records);
+                    skipped.bytes += batch.bytes_of(records);
                     skipped.tail = tail;
                     left -= taken;
                     one.dealer.memory().put(batch.buffer);

@@ -501,7 +501,9 @@ impl ToKafka {
         slot.clean = false;
         slot.is_recut = is_recut;
         partition.store();
-        self.sync()
+        self.sync()?;
+        // Refused records that were dealt behind it may be the next that the position passes.
+        self.settle(lane, index)
     }
 
     fn ask_new_producer(&mut self, now: Instant, lane: usize, index: usize) {

@@ -5,6 +5,7 @@
 //! brokers hold it up. An input that cannot be read again (a pipe) has its open batches sent when it
 //! has been silent for a while, and when the load is stopped.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use protocol::client::producer::{Batch, BatchId};
@@ -19,7 +20,9 @@ use super::lane::Lane;
 use super::{FlowError, ToKafka};
 use crate::feed::{Blocks, Feed, FeedError};
 use crate::flow::config::{Progress, RejectContent};
-use crate::flow::deal::{DealRules, Dealer, Dealt, Effect, FrameMemory, RefusedRecord};
+use crate::flow::deal::{
+    DealRules, Dealer, Dealt, Effect, FrameMemory, RecordPlace, RefusedRecord,
+};
 use crate::flow::partition::Partition;
 use crate::flow::piece::{Kept, Piece, Tail};
 use crate::io::{Io, Payload};
@@ -184,9 +187,10 @@ impl ToKafka {
             sequential.flush_at = None;
             sequential.dealer.flush();
         }
-        if !is_allowed || sequential.dealer.is_over() || !sequential.dealer.memory().has_room() {
+        if !is_allowed || sequential.dealer.is_over() || !self.has_room() {
             return Ok(());
         }
+        let sequential = self.sequential_mut();
         sequential.dealer.set_now(timestamp_now());
         let mut has_fed = false;
         loop {
@@ -210,8 +214,7 @@ impl ToKafka {
                 Effect::Refused(record) => self.refuse_dealt(record)?,
                 Effect::WindowEnd { position, tail } => {
                     self.pass_idle(position, tail);
-                    let sequential = self.sequential_mut();
-                    if !sequential.dealer.memory().has_room() {
+                    if !self.has_room() {
                         return Ok(());
                     }
                 }
@@ -222,6 +225,15 @@ impl ToKafka {
                 }
             }
         }
+    }
+
+    /// Whether another window may be dealt. What an earlier run had in flight is read up to its end in any
+    /// case: the last of it may have to be sent before the first can be let go, and all of it fitted then.
+    fn has_room(&mut self) -> bool {
+        let is_awaited = |batch: &Batch<Piece>| batch.body.kept.is_none();
+        let mut partitions = self.lanes.iter().flat_map(|lane| &lane.partitions);
+        partitions.any(|partition| partition.producer.batches().any(is_awaited))
+            || self.sequential_mut().dealer.memory().has_room()
     }
 
     fn broken(&mut self, position: u64, reason: &str) -> FlowError {
@@ -464,10 +476,9 @@ impl ToKafka {
         let (id, count) = (head.id, head.count);
         let body = &mut producer.batch_mut(id).expect("it was just found").body;
         let (range, timestamp, tail) = (body.range.clone(), body.timestamp, body.tail);
-        let input_bytes = body.input_bytes;
         let kept = body.kept.take().expect("its frames are here");
-        let begins = begins_of(&kept, &mut sequential.decompressor);
-        let middle = u64::from(begins[at as usize]);
+        let places = places_of(&kept, &range, &mut sequential.decompressor);
+        let middle = u64::from(places[at as usize].begin);
         let decompressor = &mut sequential.decompressor;
         let memory = sequential.dealer.memory();
         let mut parts = Vec::new();
@@ -475,20 +486,20 @@ impl ToKafka {
             (0..at, range.start..range.start + middle),
             (at..count, range.start + middle..range.end),
         ] {
-            let buffer = copy_records(&kept, records.clone(), decompressor, memory);
-            let first = begins[records.start as usize];
-            let of_part = &begins[records.start as usize..records.end as usize];
-            let (buffer, section_bytes) = buffer;
+            let (buffer, section_bytes) =
+                copy_records(&kept, records.clone(), decompressor, memory);
+            let mut places = places[records.start as usize..records.end as usize].to_vec();
+            let first = places[0].begin;
+            places.iter_mut().for_each(|place| place.begin -= first);
             let piece = Piece {
                 timestamp,
                 tail,
-                // What lies between the records belongs to others: shared out, so that the sum is right.
-                input_bytes: input_bytes * (records.len() as u64) / u64::from(count),
+                input_bytes: places.iter().map(|place| u64::from(place.bytes)).sum(),
                 kept: Some(Kept {
                     buffer: Some(buffer),
                     section_bytes,
                     compression: None,
-                    begins: of_part.iter().map(|begin| begin - first).collect(),
+                    places,
                     timestamps: kept.timestamps,
                 }),
                 ..Piece::lines(part, timestamp)
@@ -498,12 +509,6 @@ impl ToKafka {
                 piece,
             ));
         }
-        let rest = input_bytes
-            - parts
-                .iter()
-                .map(|(_, piece)| piece.input_bytes)
-                .sum::<u64>();
-        parts[0].1.input_bytes += rest;
         memory.put(kept.buffer.expect("its frames are here"));
         producer.split_head(parts);
         self.note_recut(lane, index)
@@ -573,29 +578,35 @@ fn section<'a>(batch: &BatchView<'a>, decompressor: &'a mut Decompressor) -> &'a
         .expect("we wrote it")
 }
 
-/// Where the batch's records begin in the input, from its own beginning on.
-fn begins_of(kept: &Kept, decompressor: &mut Decompressor) -> Vec<u32> {
-    if !kept.begins.is_empty() {
-        return kept.begins.clone();
+/// Where the batch's records lie in the input.
+fn places_of(kept: &Kept, range: &Range<u64>, decompressor: &mut Decompressor) -> Vec<RecordPlace> {
+    if !kept.places.is_empty() {
+        return kept.places.clone();
     }
+    // Whole lines, side by side: each takes its value and a delimiter, which the last one may lack.
     let batch = view(kept);
     let mut begin = 0;
     let records = batch
         .records_in(section(&batch, decompressor))
         .expect("we wrote it");
-    let begins = records.map(|record| {
+    let places = records.map(|record| {
         let value = record.expect("we wrote it").value.map_or(0, <[u8]>::len);
-        let this = begin;
-        begin += u32::try_from(value).expect("lines fit into a batch") + 1;
-        this
+        let bytes = u32::try_from(value).expect("lines fit into a batch") + 1;
+        let place = RecordPlace { begin, bytes };
+        begin += bytes;
+        place
     });
-    begins.collect()
+    let mut places: Vec<RecordPlace> = places.collect();
+    let last = places.last_mut().expect("a batch has records");
+    let bytes = range.end - range.start - u64::from(last.begin);
+    last.bytes = u32::try_from(bytes).expect("lines fit into a batch");
+    places
 }
 
 /// Records of a batch in a frame of their own, and the bytes they take.
 fn copy_records(
     kept: &Kept,
-    wanted: std::ops::Range<u32>,
+    wanted: Range<u32>,
     decompressor: &mut Decompressor,
     memory: &mut FrameMemory,
 ) -> (Buffer, usize) {
