@@ -150,7 +150,7 @@ pub(super) mod lines {
                     found.push(Found::TooLong(bytes));
                     begin += consumed;
                 }
-                Next::Pass { consumed } => {
+                Next::Skip { consumed } | Next::Pass { consumed } => {
                     assert_ne!(consumed, 0, "it moves on");
                     begin += consumed;
                 }
