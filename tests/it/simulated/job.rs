@@ -292,16 +292,10 @@ impl Job {
         let slots: Vec<PartitionSlot> = (0..found.positions()).map(decode).collect();
         let store = found.adopt()?;
         let stored = slots.clone();
-        let partitions = &metadata.topics[0].partitions;
-        let leader = |index: u32| {
-            let mut all = partitions.iter();
-            let found = all.find(|partition| partition.partition_index.cast_unsigned() == index);
-            found.map_or((1, 0), |found| (found.leader_id.0, found.leader_epoch))
-        };
         let resumed = (0..).zip(slots).map(|(partition, slot)| Resumed {
             partition,
             slot,
-            leader: leader(partition),
+            leader: leader(metadata, partition),
         });
         let dealt = Dealt {
             plan: &self.plan,
@@ -456,6 +450,13 @@ impl Job {
             rate: plan.rate,
         }
     }
+}
+
+/// Who leads a partition, and since which epoch.
+fn leader(metadata: &MetadataResponse, index: u32) -> (i32, i32) {
+    let mut all = metadata.topics[0].partitions.iter();
+    let found = all.find(|partition| partition.partition_index.cast_unsigned() == index);
+    found.map_or((1, 0), |found| (found.leader_id.0, found.leader_epoch))
 }
 
 fn now_ms() -> i64 {

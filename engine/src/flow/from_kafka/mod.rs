@@ -1,7 +1,7 @@
 //! Kafka → file: one shard's loop.
 //!
 //! [`Reading`] asks the leaders of partitions for records and keeps the answers where they were
-//! received; a [`Taker`] takes the records out of them. For a dump that is [`outputs`]: values and
+//! received; a [`Taker`] takes the records out of them. For a dump that is `outputs`: values and
 //! delimiters are copied from the answer into a write buffer, which is the one copy there is, and
 //! written at growing positions while more is read. When all before a place is written, the output's
 //! slot is stored: how long the file is, and where each of its partitions goes on.
