@@ -24,6 +24,7 @@ mod flatten;
 mod header_from;
 mod hoist_field;
 mod insert_field;
+mod insert_header;
 mod mask_field;
 mod regex_router;
 mod replace_field;
@@ -150,6 +151,11 @@ pub const CLASSES: &[TransformClass] = &[
     class!(
         "org.apache.kafka.connect.transforms.InsertField$Value",
         insert_field::InsertField,
+        Value
+    ),
+    class!(
+        "org.apache.kafka.connect.transforms.InsertHeader",
+        insert_header::InsertHeader,
         Value
     ),
     class!(
