@@ -51,7 +51,7 @@ const COUNT: &str = "--verify=count";
 const HASH: &str = "--verify=hash";
 
 fn verify(cluster: &Cluster, report: &mut Report) {
-    let input = Input::lines(100, measure::input_bytes(400_000_000));
+    let input = Input::lines(100, measure::input_bytes(200_000_000));
     let judge = cluster.judge();
     // A topic for each run: what it wrote goes with it.
     let in_fresh_topic = |mode: Option<&str>, go: &dyn Fn(&mut Command)| {

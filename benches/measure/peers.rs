@@ -55,7 +55,7 @@ pub(crate) fn dump_counted(
 fn add_dump(command: &mut Command, topic: &str, address: &str, file: &Path, state: &Path) {
     command.args(["dump", "--quiet", "--overwrite", "--topic", topic]);
     command.args(["--bootstrap-server", address]);
-    command.arg("--state").arg(state).arg("--output").arg(file);
+    command.arg("--state").arg(state).arg("-o").arg(file);
 }
 
 /// Our binary under callgrind, whose figures go to `out`.
