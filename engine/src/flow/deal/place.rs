@@ -168,6 +168,9 @@ impl Table {
         if let Some(fixed) = deal.fixed {
             return fixed;
         }
+        if deal.partitions == 1 {
+            return 0; // Whatever the key says.
+        }
         let named = record
             .partition
             .filter(|&named| self.rules.takes_named_partition && named < deal.partitions);
