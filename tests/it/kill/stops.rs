@@ -24,7 +24,7 @@ fn a_signal_ends_it_cleanly() {
     let topic = fresh_topic("stopped");
     let job = Job::short(judge, &topic, 3, &mut random, 20_000);
     for round in 0..6 {
-        let process = job.spawn_with(&["--rate", "1MB"]);
+        let process = job.spawn_with(&["--rate", "300kB"]);
         let (signal, code) = [(Signal::INT, 130), (Signal::TERM, 143)][round % 2];
         // It takes signals over when the shards begin; before that they end it as they end anybody.
         process.has_exited_within(between(&mut random, 0, 400));
