@@ -14,6 +14,7 @@
     reason = "seeds and counts, for whoever looks at a failure"
 )]
 
+mod dump;
 mod load;
 
 use std::sync::Mutex;
