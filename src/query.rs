@@ -5,7 +5,7 @@
 //! times may be written as ISO 8601; and the answer comes sorted however it was asked.
 
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use engine::control::{Control, ControlError, To};
 use kafka_protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
@@ -180,8 +180,8 @@ impl Asking<'_> {
         let deadline = self.control.now() + timeout;
         loop {
             let mut failure = None;
-            for (leader, asked) in self.leaders(&mut failure)? {
-                self.ask_leader(leader, &asked, &mut failure)?;
+            for (leader, asked) in self.leaders(deadline, &mut failure)? {
+                self.ask_leader(deadline, leader, &asked, &mut failure)?;
             }
             match failure {
                 None => break,
@@ -210,6 +210,7 @@ impl Asking<'_> {
     /// The questions without an answer, by the leader to ask.
     fn leaders(
         &mut self,
+        deadline: Instant,
         failure: &mut Option<(usize, ErrorCode)>,
     ) -> Result<Vec<(i32, Vec<usize>)>, QueryError> {
         let mut by_leader: Vec<(i32, Vec<usize>)> = Vec::new();
@@ -220,7 +221,9 @@ impl Asking<'_> {
             |a: &usize, b: &usize| self.questions[*a].topic == self.questions[*b].topic;
         for indexes in open.chunk_by(same_topic) {
             let name = &self.questions[indexes[0]].topic;
-            let response = self.control.metadata(name)?;
+            let response = self
+                .control
+                .until(deadline, |control| control.metadata(name))?;
             let topic = response.topics.first().cloned().unwrap_or_default();
             let error = ErrorCode(topic.error_code);
             // A topic that is not there is retriable to a producer, which may be early; not here.
@@ -257,6 +260,7 @@ impl Asking<'_> {
 
     fn ask_leader(
         &mut self,
+        deadline: Instant,
         leader: i32,
         asked: &[usize],
         failure: &mut Option<(usize, ErrorCode)>,
@@ -279,7 +283,9 @@ impl Asking<'_> {
             .with_replica_id(BrokerId(-1))
             .with_isolation_level(self.isolation)
             .with_topics(topics.collect());
-        let response = self.control.call(To::Broker(leader), &request)?;
+        let response = self.control.until(deadline, |control| {
+            control.call(To::Broker(leader), &request)
+        })?;
         for &index in asked {
             let question = &self.questions[index];
             let of_topic = response

@@ -49,7 +49,7 @@ pub(super) fn find(control: &mut Control, options: &DumpOptions) -> Result<Topic
     let deadline = control.now() + waited;
     let name = &options.topic;
     loop {
-        let response = control.metadata(name)?;
+        let response = control.until(deadline, |control| control.metadata(name))?;
         let topic = response.topics.first().cloned().unwrap_or_default();
         let error = ErrorCode(topic.error_code);
         let what = match error {
