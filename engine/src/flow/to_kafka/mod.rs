@@ -14,6 +14,7 @@
 mod answers;
 mod batch;
 mod error;
+mod kept;
 mod lane;
 mod long;
 mod pace;
