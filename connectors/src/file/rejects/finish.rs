@@ -33,7 +33,8 @@ impl Rejects {
     }
 
     /// Puts the lines in order that had their numbers when they were written
-    /// , or have none ([`Rejects::write_dealt`]). Returns how many there are.
+    /// ([`Rejects::write_record`]) or have none ([`Rejects::write_dealt`]). Returns how many there
+    /// are.
     pub fn finish_numbered(mut self) -> Result<u64, RejectsError> {
         let entries = self.index()?;
         self.write_in_order(&entries)
