@@ -33,6 +33,8 @@ use crate::kill::process::{End, Process, read_log, ringmain};
 /// In continuous integration.
 const SECONDS: u64 = 120;
 const SAMPLE_EVERY: Duration = Duration::from_millis(250);
+/// Between the starts of two short loads.
+const SHORT_EVERY: Duration = Duration::from_millis(500);
 
 /// What an allocator and a buffer more or less make of a flat line. (Loads and dumps over two
 /// minutes varied by 0.3 MiB.)
@@ -265,6 +267,11 @@ fn memory_descriptors_and_threads_stay_flat() {
             let end = short.end_within(SAMPLE_EVERY);
             assert_eq!(end, End::Code(0), "{}", read_log(&soak.path("short.log")));
             shorts += 1;
+            // The broker remembers every producer for a day, as Apache's does: not too many of them.
+            while begun.elapsed() < SHORT_EVERY * shorts {
+                watched.iter_mut().for_each(Watched::look);
+                watched[0].process.has_exited_within(SAMPLE_EVERY);
+            }
             short = soak.load("short", &["--restart"]);
         } else {
             watched.iter_mut().for_each(Watched::look);

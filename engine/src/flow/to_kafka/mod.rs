@@ -304,14 +304,18 @@ impl ToKafka {
 
     fn step_lanes(&mut self, now: Instant) -> Result<(), FlowError> {
         self.handle_link_events(now)?;
+        // Before the lanes are looked after: what was dealt is sent now, and not at the next event, for which
+        // there may be no cause.
+        if self.draining.is_none() && self.sequential.is_some() {
+            self.deal(now)?;
+        }
         for lane in 0..self.lanes.len() {
             self.look_after(now, lane)?;
         }
-        match (self.draining, &self.sequential) {
-            (Some(_), _) => Ok(()),
-            (None, None) => self.start_tasks(now),
-            (None, Some(_)) => self.deal(now),
+        if self.draining.is_none() && self.sequential.is_none() {
+            self.start_tasks(now)?;
         }
+        Ok(())
     }
 
     fn next_look(&self, now: Instant) -> Instant {
