@@ -60,6 +60,8 @@ pub(super) struct FetchLink {
 pub(super) struct Live {
     pub(super) connection: Connection,
     socket: SocketId,
+    /// The socket may be used.
+    is_connected: bool,
     is_sending: bool,
     /// What goes out behind what is being sent.
     outbox: Vec<u8>,
@@ -150,6 +152,7 @@ impl FetchLink {
         self.live = Some(Live {
             connection: Connection::new(settings, now),
             socket: io.connect(address, token.token()),
+            is_connected: false,
             is_sending: false,
             outbox: Vec::new(),
             is_receiving: false,
@@ -190,6 +193,7 @@ impl FetchLink {
     /// The socket is connected: the broker is asked what it speaks.
     pub(super) fn handle_connected(&mut self, now: Instant, io: &mut Io) {
         let live = self.live.as_mut().expect("it is current");
+        live.is_connected = true;
         live.connection.handle_connected();
         self.transmit(now, io);
         self.receive(io);
@@ -246,7 +250,8 @@ impl FetchLink {
         let Some(live) = &mut self.live else { return };
         let is_ready = live.connection.is_ready();
         let is_awaited = live.asked.is_some() || !is_ready;
-        if live.is_receiving || !is_awaited || (self.is_lent && is_ready) {
+        let is_free = live.is_connected && !live.is_receiving;
+        if !is_free || !is_awaited || (self.is_lent && is_ready) {
             return;
         }
         let buffer = self.buffer.take();
